@@ -1,0 +1,1 @@
+"""Many small INRs at once: the interface and its executors."""

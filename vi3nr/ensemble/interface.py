@@ -1,0 +1,90 @@
+"""What an executor promises: many small INRs of one study train side by side, each as it would alone.
+
+Axes: ``member``, ``point``, ``unit``. A *member* occupies a *slot* from ``admit`` until it reaches ``until`` (its slot
+is then free at once) or is evicted. A diverged member is a value, not an exception: it is reported with
+``WORST_SCORE`` and its slot is freed; its neighbours never notice.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from vi3nr.config import InitConfig
+
+__all__ = ["WORST_SCORE", "Ensemble", "Member", "MemberState", "Progress", "Recipe"]
+
+WORST_SCORE = -100.0  # dB; what a diverged member scores: finite, so that samplers and databases can hold it
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How every arm of a study is trained. ``steps`` is the full horizon, over which the schedule is defined."""
+
+    steps: int
+    optimizer: str = "adam"
+    batch_size: int | None = None  # points a step; None: all of them
+    schedule: str = "constant"  # or "cosine": lr * (1 + cos(pi step / steps)) / 2
+
+
+@dataclass(frozen=True)
+class MemberState:
+    """A member's training state at ``step``: enough to go on exactly as if it had never stopped."""
+
+    step: int
+    parameters: np.ndarray  # flat float32: weight (out, in) then bias (out) of each layer in order
+    first_moment: np.ndarray  # Adam's m, same layout
+    second_moment: np.ndarray  # Adam's v, same layout
+    best_score: float
+    best_step: int
+
+
+@dataclass(frozen=True)
+class Member:
+    """One init config to train: drawn from ``seed``, trained at ``learning_rate`` up to step ``until``."""
+
+    key: str
+    config: InitConfig
+    seed: int
+    learning_rate: float
+    until: int
+    start: MemberState | None = None  # continue from here instead of drawing new parameters
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a member stands after a segment. ``score`` is the PSNR over all points, in dB, unclipped."""
+
+    key: str
+    step: int
+    score: float
+    best_score: float
+    best_step: int
+    diverged: bool
+    finished: bool  # reached ``until`` or diverged: its slot is free again
+    seconds: float  # device time that the segment took for this member
+    state: MemberState | None  # given when finished and not diverged
+
+
+class Ensemble(ABC):
+    """Trains members that share a signal, a network shape, an activation family and a recipe."""
+
+    @property
+    @abstractmethod
+    def free_slots(self) -> int:
+        """How many members can be admitted now."""
+
+    @abstractmethod
+    def admit(self, member: Member) -> None:
+        """Place a member in a free slot. Raises ValueError if there is none, or its shape or family differs."""
+
+    @abstractmethod
+    def evict(self, keys: Iterable[str]) -> None:
+        """Free the slots of these members without a report. Unknown keys are ignored."""
+
+    @abstractmethod
+    def advance(self, steps: int) -> list[Progress]:
+        """Train every member ``steps`` steps further (or up to its ``until``) and report each."""

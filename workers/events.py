@@ -1,0 +1,67 @@
+"""What ``Engine.step`` returns: facts for the caller to record. Nothing here refers back to the engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vi3nr.config import InitConfig
+from workers.result import ProgressNote, StudyResult
+
+__all__ = ["Event", "Run", "RunFinished", "StudyCompleted", "StudyFailed", "StudyProgressed", "TrialFinished"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training of one arm beyond the search. Unique by (study, arm, replicate); never changes once recorded.
+
+    ``replicate`` is 0, 1, 2, ... for confirmation and -1 for the continuation of a finalist (which only ranks).
+    """
+
+    study_id: str
+    family: str
+    arm: str  # "gaussian trial 7", "gaussian PyTorch default, sigma_a 0.05"
+    kind: str  # "finalist" or "baseline"
+    replicate: int
+    score: float  # PSNR at the full horizon, dB
+    best_score: float
+    best_step: int
+    diverged: bool
+    seconds: float
+    config: InitConfig
+    curve: tuple[tuple[int, float], ...]  # (step, PSNR) at each report
+
+
+@dataclass(frozen=True)
+class TrialFinished:
+    study_id: str
+    family: str
+    number: int
+    state: str  # "complete", "pruned", "failed"
+    score: float | None
+
+
+@dataclass(frozen=True)
+class RunFinished:
+    study_id: str
+    run: Run
+
+
+@dataclass(frozen=True)
+class StudyProgressed:
+    study_id: str
+    progress: ProgressNote
+
+
+@dataclass(frozen=True)
+class StudyCompleted:
+    study_id: str
+    result: StudyResult
+
+
+@dataclass(frozen=True)
+class StudyFailed:
+    study_id: str
+    error: str
+
+
+Event = TrialFinished | RunFinished | StudyProgressed | StudyCompleted | StudyFailed

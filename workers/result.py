@@ -1,0 +1,91 @@
+"""The answer of a study, as plain frozen data. Its JSON form is what the service stores and returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vi3nr.config import InitConfig
+
+__all__ = ["Arm", "Comparison", "FamilyResult", "Interval", "ProgressNote", "StudyResult"]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Mean over ``n`` seeds and its 95 % Student t-interval; ``low`` and ``high`` are None for n < 2. In dB."""
+
+    mean: float
+    low: float | None
+    high: float | None
+    n: int
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One line of the confirmation table: an init config trained to the full horizon from ``seeds`` fresh seeds."""
+
+    name: str
+    kind: str  # "finalist" or "baseline"
+    family: str
+    sigma_a: float
+    sigma_p: float | None
+    sigma_p_first: float | None
+    bias_first: str  # the rule, and the share when it is one: "share 0.6"
+    score: Interval
+    values: tuple[float, ...]  # score of replicate 0, 1, 2, ...
+    diverged: int
+    trial: int | None  # number of the trial that proposed it
+    init_config: InitConfig
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The best found config against the best usual initialisation: paired differences over the same seeds."""
+
+    baseline: str
+    gain_db: Interval
+    verdict: str  # "better", "as_good" or "worse": the interval lies above zero, holds zero, lies below
+    sentence: str
+
+
+@dataclass(frozen=True)
+class FamilyResult:
+    """``winner`` is the arm with the highest mean, be it a usual one; ``arms`` are sorted by mean, best first."""
+
+    family: str
+    learning_rate: float
+    winner: Arm
+    comparison: Comparison | None  # None when no baseline was asked for
+    arms: tuple[Arm, ...]
+    trials: int
+    stability_sigma_p: float | None
+    stability_kind: str
+
+
+@dataclass(frozen=True)
+class StudyResult:
+    """Families ranked by their winner's mean, best first; ``warnings`` are sentences."""
+
+    objective: str
+    metric: str  # "PSNR over all points in dB, data range 2"
+    steps: int
+    search_steps: int
+    points: int
+    families: tuple[FamilyResult, ...]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ProgressNote:
+    """Where a running study stands. Counts are over all families; ``best`` is the best search score so far."""
+
+    phase: str  # "search", "continue", "confirm" or "done"
+    trials_done: int
+    trials_total: int
+    runs_done: int
+    runs_total: int  # continuation and confirmation; an estimate until the search has ended
+    member_steps_done: int
+    member_steps_total: int
+    device_seconds: float
+    best_family: str | None
+    best_trial: int | None
+    best_score: float | None
