@@ -1,0 +1,55 @@
+"""Where a signal's energy lies in frequency: what the first layer has to see. NumPy and SciPy only."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from scipy import fft
+
+from vi3nr.signals import Signal
+
+__all__ = ["energy_frequency", "spectral_extent"]
+
+
+def energy_frequency(signal: Signal, fraction: float) -> float:
+    """Angular frequency below which ``fraction`` of the signal's energy lies, the mean left out.
+
+    The type-II cosine transform mirrors the signal at its edges, so that a ramp does not count as a jump. Along an
+    axis of N samples with spacing ``2 / (N - 1)`` (coordinates in [-1, 1]) its k-th basis function has the angular
+    frequency ``pi k (N - 1) / (2 N)``; several axes add in squares, channels add their energies.
+
+    Args:
+        signal: values on a regular grid, ``signal.shape`` points in row-major order.
+        fraction: share of the energy, in (0, 1).
+
+    Returns:
+        Radians per coordinate unit.
+
+    Raises:
+        ValueError: if the fraction is not in (0, 1), the points are not a grid, or the signal is constant.
+    """
+    if not 0.0 < fraction < 1.0:
+        raise ValueError(f"fraction must lie in (0, 1), got {fraction!r}")
+    if math.prod(signal.shape) != len(signal.values):
+        raise ValueError(f"a spectrum needs values on a grid, got {len(signal.values)} points for shape {signal.shape}")
+    values = signal.values.astype(np.float64).reshape(*signal.shape, -1)  # (*grid, channel)
+    axes = tuple(range(len(signal.shape)))
+    coefficients = fft.dctn(values - values.mean(axis=axes, keepdims=True), axes=axes, norm="ortho")
+    energy = np.square(coefficients).sum(axis=-1).ravel()
+    if not energy.sum() > 0.0:
+        raise ValueError("a constant signal has no spectrum")
+    steps = [np.pi * np.arange(n) * (n - 1) / (2 * n) for n in signal.shape]
+    frequency = np.sqrt(sum(np.square(axis) for axis in np.meshgrid(*steps, indexing="ij", sparse=True))).ravel()
+    order = np.argsort(frequency, kind="stable")
+    cumulative = np.cumsum(energy[order])
+    return float(frequency[order][np.searchsorted(cumulative, fraction * cumulative[-1])])
+
+
+def spectral_extent(signal: Signal, fraction: float) -> float:
+    """Dimensionless: ``energy_frequency`` times the coordinates' root mean square.
+
+    A sine of that frequency along one axis has pre-activations of this std, so it compares directly with
+    ``rho_first = sigma_p_first / sigma_a``.
+    """
+    return energy_frequency(signal, fraction) * math.sqrt(signal.input_second_moment)
