@@ -1,0 +1,44 @@
+# make demo | test | check | serve | bench: each makes .venv and installs the pins by itself.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test check serve bench lock clean
+
+demo: $(STAMP)
+	@$(BIN)/vi3nr demo
+
+test: $(STAMP)
+	$(BIN)/python -m pytest
+
+check: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+serve: $(STAMP)
+	@$(BIN)/vi3nr serve
+
+bench: $(STAMP)
+	$(BIN)/python -m benchmarks.engine --quick
+	$(BIN)/python -m benchmarks.search --quick
+
+$(STAMP): requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0])'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# After a change of pyproject.toml: install its ranges in a fresh environment and write down what was chosen.
+lock:
+	rm -rf .lock-venv && $(PYTHON) -m venv .lock-venv
+	.lock-venv/bin/python -m pip install --quiet torch==2.13.0 setuptools ".[service,test,dev]"
+	{ echo "# Written by 'make lock': every package at the version that is tested. torch 2.13.0 is also the CPU build, 2.13.0+cpu."; \
+	  .lock-venv/bin/python -m pip freeze --all --exclude pip --exclude vi3nr | sed -e 's/^torch==2.13.0.*/torch==2.13.0/' -e '/^nvidia-/d' -e '/^triton==/d'; } > requirements.lock
+	rm -rf .lock-venv
+
+clean:
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
