@@ -1,0 +1,128 @@
+"""The database: engines for SQLite and PostgreSQL, the database's clock, and the schema's version.
+
+SQLite runs in WAL mode with ``synchronous=NORMAL`` (a crash of the machine may lose the last commits, never
+corrupt), on a local disk only. A write transaction begins IMMEDIATE, so that two writers queue instead of
+failing half way.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Float, create_engine, event, inspect, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import GenericFunction
+
+__all__ = [
+    "HEAD",
+    "VERSION_TABLE",
+    "DatabaseVersionError",
+    "clock",
+    "current_version",
+    "make_engine",
+    "upgrade",
+    "writing",
+]
+
+VERSION_TABLE = "vi3nr_version"  # Optuna owns a table called alembic_version in the same database
+HEAD = "0001"  # the newest migration; a test compares it with the migrations themselves
+BUSY_SECONDS = 30.0
+MIGRATION_LOCK = 0x56493352  # any number that nobody else uses as a PostgreSQL advisory lock
+
+
+class DatabaseVersionError(RuntimeError):
+    """The database's schema is not one that this version of the service can work with."""
+
+
+class clock(GenericFunction[float]):  # noqa: N801 -- it reads as the SQL function that it is
+    """The database's clock, in seconds since 1970-01-01 UTC: one clock for every API and runner process."""
+
+    type = Float(53)
+    inherit_cache = True
+
+
+@compiles(clock, "sqlite")
+def _clock_sqlite(_element: clock, _compiler: SQLCompiler, **_: Any) -> str:
+    return "((julianday('now') - 2440587.5) * 86400.0)"  # julianday of the epoch; resolves milliseconds
+
+
+@compiles(clock, "postgresql")
+def _clock_postgresql(_element: clock, _compiler: SQLCompiler, **_: Any) -> str:
+    return "CAST(EXTRACT(EPOCH FROM clock_timestamp()) AS DOUBLE PRECISION)"
+
+
+def make_engine(url: str) -> Engine:
+    """An engine for ``sqlite:///path`` or ``postgresql+psycopg://...``; makes the SQLite file's folder if
+    need be.
+
+    Raises:
+        ValueError: for another kind of database, or an SQLite database in memory (API and runner must share
+        it).
+
+    """
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "postgresql":
+        return create_engine(parsed, pool_pre_ping=True)
+    if parsed.get_backend_name() != "sqlite":
+        raise ValueError(f"database_url must begin with sqlite:/// or postgresql+psycopg://, got {url!r}")
+    if not parsed.database or parsed.database == ":memory:":
+        raise ValueError(f"database_url must name a file that API and runner can share, got {url!r}")
+    Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(parsed, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def writing(engine: Engine) -> Engine:
+    """The same engine and pool, for transactions that write."""
+    return engine.execution_options(vi3nr_writes=True)
+
+
+def _prepare_sqlite(connection: Any, _: Any) -> None:
+    connection.isolation_level = None  # sqlite3 must not begin transactions by itself: _begin_sqlite does
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("vi3nr_writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def current_version(connection: Connection) -> str | None:
+    """The schema's version, or None for a database without our tables."""
+    if not inspect(connection).has_table(VERSION_TABLE):
+        return None
+    version: str | None = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()
+    return version
+
+
+def upgrade(engine: Engine) -> None:
+    """Bring the schema to the newest version; two processes may call it at once.
+
+    Raises:
+        DatabaseVersionError: if a newer version of the service has written the database.
+
+    """
+    from alembic import command  # the API only reads the version: it has no use for Alembic
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    with writing(engine).begin() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
+        found = current_version(connection)
+        if found is not None and found not in known:
+            raise DatabaseVersionError(
+                f"the database has schema version {found!r}, which this version of the service does not know "
+                f"(its newest is {HEAD!r}): a newer service has written it; upgrade the service"
+            )
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")

@@ -1,0 +1,119 @@
+"""Our tables. All begin with ``vi3nr_``: Optuna's own ``studies`` and ``trials`` live in the same database.
+
+Times are seconds since 1970-01-01 UTC by the database's clock. JSON columns hold what ``service.records``
+reads.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Float,
+    ForeignKey,
+    Index,
+    MetaData,
+    String,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from service.states import StudyState
+
+__all__ = ["PREFIX", "Base", "DatasetRow", "RunRow", "StudyRow"]
+
+PREFIX = "vi3nr_"
+ID_LENGTH = 32
+Seconds = Float(53)
+States = ", ".join(f"'{state.value}'" for state in StudyState)
+
+
+class Base(DeclarativeBase):
+    """Names every constraint, so that a migration can speak of it."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {dict[str, Any]: JSON, list[Any]: JSON, float: Seconds}  # noqa: RUF012 -- SQLAlchemy's way
+
+
+class DatasetRow(Base):
+    """A signal that studies fit. ``blob_key`` finds its bytes in the blob store."""
+
+    __tablename__ = "vi3nr_datasets"
+    __table_args__ = (Index(None, "created", "id"),)
+
+    id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
+    name: Mapped[str] = mapped_column(String(255))
+    kind: Mapped[str] = mapped_column(String(32))
+    content_hash: Mapped[str] = mapped_column(String(64), unique=True)  # of bytes and options
+    points: Mapped[int]
+    in_dim: Mapped[int]
+    out_dim: Mapped[int]
+    shape: Mapped[list[Any]]
+    meta: Mapped[dict[str, Any]]
+    blob_key: Mapped[str] = mapped_column(String(64))
+    created: Mapped[float]
+
+
+class StudyRow(Base):
+    """A study: what was asked for, who works on it, how far it is, and the answer."""
+
+    __tablename__ = "vi3nr_studies"
+    __table_args__ = (
+        CheckConstraint(f"state IN ({States})", name="state"),
+        Index(None, "created", "id"),
+        Index(None, "state", "created"),
+    )
+
+    id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
+    dataset_id: Mapped[str] = mapped_column(ForeignKey("vi3nr_datasets.id"))
+    state: Mapped[str] = mapped_column(String(16))
+    request: Mapped[dict[str, Any]]
+    plan: Mapped[dict[str, Any]]
+    warnings: Mapped[list[Any]]
+    progress: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    result: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    error: Mapped[str | None]
+    lease_number: Mapped[int]
+    lease_owner: Mapped[str | None] = mapped_column(String(255))
+    lease_until: Mapped[float | None]
+    # The first report after a claim: (time, member steps). The rate since then gives the time left.
+    paced_from: Mapped[float | None]
+    paced_steps: Mapped[int | None] = mapped_column(BigInteger)
+    progressed: Mapped[float | None]
+    created: Mapped[float]
+    started: Mapped[float | None]
+    finished: Mapped[float | None]
+
+
+class RunRow(Base):
+    """One training of one arm beyond the search: continuation (replicate -1) or confirmation."""
+
+    __tablename__ = "vi3nr_runs"
+    __table_args__ = (UniqueConstraint("study_id", "family", "arm", "replicate"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_id: Mapped[str] = mapped_column(ForeignKey("vi3nr_studies.id"))
+    family: Mapped[str] = mapped_column(String(64))
+    arm: Mapped[str] = mapped_column(String(255))
+    kind: Mapped[str] = mapped_column(String(16))
+    replicate: Mapped[int]
+    score: Mapped[float]
+    best_score: Mapped[float]
+    best_step: Mapped[int]
+    diverged: Mapped[bool]
+    seconds: Mapped[float]
+    config: Mapped[dict[str, Any]]
+    curve: Mapped[list[Any]]
+    lease_number: Mapped[int]
+    recorded: Mapped[float]

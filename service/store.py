@@ -1,0 +1,208 @@
+"""The store: every read and write of our tables, one transaction a method; nobody else commits.
+
+The SQL itself is in ``store_datasets``, ``store_studies`` and ``store_leases``; trials are read from Optuna's
+tables in ``trial_records``. A method may be called from any thread.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, TypeVar
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.orm import Session
+
+from service import store_datasets, store_leases, store_studies, trial_records
+from service.cursors import position
+from service.database import HEAD, current_version, writing
+from service.records import ClaimedStudy, Dataset, Page, Study
+from service.trial_records import Trial
+from vi3nr.signals import Signal
+from workers.events import Run
+from workers.plan import StudyPlan
+from workers.result import ProgressNote, StudyResult
+
+__all__ = ["Store", "new_id"]
+
+T = TypeVar("T")
+PAUSES = (0.05, 0.2, 1.0)  # seconds before another attempt at a transaction that met a lock
+PASSING = ("database is locked", "deadlock detected", "could not serialize access")
+
+
+def new_id() -> str:
+    """An id for a dataset or study: 12 hexadecimal digits, short enough to read in the dashboard."""
+    return secrets.token_hex(6)
+
+
+class Store:
+    """All that is stored, over one engine of ``service.database.make_engine``.
+
+    Methods that take a ``lease_number`` raise ``LeaseLost`` if the runner holds the study no more (``renew``
+    says so instead), and write nothing then.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._reader = engine
+        self._writer = writing(engine)
+
+    # Datasets
+
+    def add_dataset(
+        self, *, name: str, content_hash: str, signal: Signal, blob_key: str, meta: Mapping[str, Any]
+    ) -> Dataset:
+        """Store a dataset; the one that the same content made before, if there is one.
+
+        Args:
+            name: what its owner calls it; shown, never used as a path.
+            content_hash: SHA-256 of the upload's bytes and options.
+            signal: what the bytes became.
+            blob_key: where ``service.blobs`` holds ``signal.to_bytes()``.
+            meta: JSON data about how the upload was read.
+
+        """
+        fields = {
+            "name": name,
+            "kind": signal.kind,
+            "content_hash": content_hash,
+            "points": signal.coordinates.shape[0],
+            "in_dim": signal.coordinates.shape[1],
+            "out_dim": signal.values.shape[1],
+            "shape": list(signal.shape),
+            "meta": dict(meta),
+            "blob_key": blob_key,
+        }
+        known = self.dataset_by_content(content_hash)
+        if known is not None:
+            return known
+        try:
+            return self._write(lambda session: store_datasets.add(session, new_id(), fields))
+        except IntegrityError:  # somebody stored the same content since we looked
+            known = self.dataset_by_content(content_hash)
+            if known is None:
+                raise
+            return known
+
+    def dataset(self, dataset_id: str) -> Dataset | None:
+        """A dataset, or None."""
+        return self._read(lambda session: store_datasets.by_id(session, dataset_id))
+
+    def dataset_by_content(self, content_hash: str) -> Dataset | None:
+        """The dataset that this content made, or None."""
+        return self._read(lambda session: store_datasets.by_content(session, content_hash))
+
+    def datasets(self, limit: int = 50, cursor: str | None = None) -> Page[Dataset]:
+        """Datasets, newest first. Raises ValueError for a cursor that no page gave."""
+        after = position(cursor)
+        return self._read(lambda session: store_datasets.page(session, limit, after))
+
+    # Studies, as clients see them
+
+    def add_study(
+        self, *, plan: StudyPlan, dataset_id: str, request: Mapping[str, Any], warnings: Sequence[str] = ()
+    ) -> Study:
+        """Queue a study under ``plan.study_id`` (see ``new_id``). ``request`` is the client's, shown back to
+        it.
+        """
+        return self._write(lambda session: store_studies.add(session, plan, dataset_id, request, warnings))
+
+    def study(self, study_id: str) -> Study | None:
+        """A study, or None."""
+        return self._read(lambda session: store_studies.by_id(session, study_id))
+
+    def result(self, study_id: str) -> StudyResult | None:
+        """The answer of a completed study; None for any other."""
+        return self._read(lambda session: store_studies.result(session, study_id))
+
+    def studies(self, limit: int = 50, cursor: str | None = None) -> Page[Study]:
+        """Studies, newest first. Raises ValueError for a cursor that no page gave."""
+        after = position(cursor)
+        return self._read(lambda session: store_studies.page(session, limit, after))
+
+    def trials(self, study: Study, limit: int = 100, cursor: str | None = None) -> Page[Trial]:
+        """A study's trials as Optuna recorded them, oldest first. Raises ValueError for a strange cursor."""
+        return self._read(lambda session: trial_records.page(session, study, limit, cursor))
+
+    def request_cancel(self, study_id: str) -> Study | None:
+        """Ask that a study end; the study as it stands then, None if there is none. Asking twice changes
+        nothing.
+        """
+        return self._write(lambda session: store_studies.cancel(session, study_id))
+
+    # Studies, as the runner that holds the lease works on them
+
+    def claim(self, owner: str, lease_seconds: float, *, only: str | None = None) -> ClaimedStudy | None:
+        """Take the study that has waited longest, or one whose runner has let its lease run out; with ``only``
+        that study or none.
+        """
+        return self._write(lambda session: store_leases.claim(session, owner, lease_seconds, only))
+
+    def renew(
+        self, study_id: str, lease_number: int, lease_seconds: float
+    ) -> Literal["ok", "cancelling", "lost"]:
+        """Hold on to a study for that long from now; what its row says: go on, stop, or drop it."""
+        return self._write(lambda session: store_leases.renew(session, study_id, lease_number, lease_seconds))
+
+    def release(self, study_id: str, lease_number: int) -> None:
+        """Give a study back at an orderly shutdown: it is queued again."""
+        self._write(lambda session: store_leases.release(session, study_id, lease_number))
+
+    def record_run(self, study_id: str, lease_number: int, run: Run) -> bool:
+        """Record a run; False if (family, arm, replicate) stood already, which then stays as it was."""
+        return self._write(lambda session: store_leases.record_run(session, study_id, lease_number, run))
+
+    def runs(self, study_id: str) -> list[Run]:
+        """Every recorded run of a study, oldest first."""
+        return self._read(lambda session: store_leases.runs(session, study_id))
+
+    def record_progress(self, study_id: str, lease_number: int, note: ProgressNote) -> None:
+        """Say how far a study is."""
+        self._write(lambda session: store_leases.record_progress(session, study_id, lease_number, note))
+
+    def complete(self, study_id: str, lease_number: int, result: StudyResult) -> None:
+        """End a study with its answer."""
+        self._write(lambda session: store_leases.complete(session, study_id, lease_number, result))
+
+    def fail(self, study_id: str, lease_number: int, error: str) -> None:
+        """End a study that cannot go on, with a sentence."""
+        self._write(lambda session: store_leases.fail(session, study_id, lease_number, error))
+
+    def cancelled(self, study_id: str, lease_number: int) -> None:
+        """End a study that its client asked to end."""
+        self._write(lambda session: store_leases.cancelled(session, study_id, lease_number))
+
+    # Health
+
+    def unready(self) -> str | None:
+        """Why the store cannot be used, as a sentence; None if it can. Raises what the driver raises if it is
+        gone.
+        """
+        with self._reader.connect() as connection:
+            found = current_version(connection)
+        if found == HEAD:
+            return None
+        return f"the database has schema version {found!r}, this service needs {HEAD!r}: run `vi3nr migrate`"
+
+    def _read(self, work: Callable[[Session], T]) -> T:
+        return _transact(self._reader, work)
+
+    def _write(self, work: Callable[[Session], T]) -> T:
+        return _transact(self._writer, work)
+
+
+def _transact(engine: Engine, work: Callable[[Session], T]) -> T:
+    """One transaction around ``work``, tried again if it met a passing lock; ``work`` must only touch the
+    session.
+    """
+    for pause in PAUSES:
+        try:
+            with Session(engine, expire_on_commit=False) as session, session.begin():
+                return work(session)
+        except DBAPIError as error:
+            if not any(words in str(error.orig) for words in PASSING):
+                raise
+            time.sleep(pause)
+    with Session(engine, expire_on_commit=False) as session, session.begin():
+        return work(session)

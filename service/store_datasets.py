@@ -1,0 +1,44 @@
+"""The SQL about datasets. Each function works inside the caller's transaction (``service.store``)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import select, tuple_
+from sqlalchemy.orm import Session
+
+from service.cursors import Position, page_of
+from service.database import clock
+from service.models import DatasetRow
+from service.records import Dataset, Page, dataset_of
+
+__all__ = ["add", "by_content", "by_id", "page"]
+
+
+def by_id(session: Session, dataset_id: str) -> Dataset | None:
+    """The dataset, or None."""
+    row = session.get(DatasetRow, dataset_id)
+    return None if row is None else dataset_of(row)
+
+
+def by_content(session: Session, content_hash: str) -> Dataset | None:
+    """The dataset that these bytes and options made, or None."""
+    row = session.scalar(select(DatasetRow).where(DatasetRow.content_hash == content_hash))
+    return None if row is None else dataset_of(row)
+
+
+def add(session: Session, dataset_id: str, fields: Mapping[str, Any]) -> Dataset:
+    """Insert a dataset."""
+    row = DatasetRow(id=dataset_id, created=session.scalar(select(clock())), **fields)
+    session.add(row)
+    session.flush()
+    return dataset_of(row)
+
+
+def page(session: Session, limit: int, after: Position | None) -> Page[Dataset]:
+    """Datasets, newest first."""
+    query = select(DatasetRow).order_by(DatasetRow.created.desc(), DatasetRow.id.desc()).limit(limit + 1)
+    if after is not None:
+        query = query.where(tuple_(DatasetRow.created, DatasetRow.id) < tuple_(after.created, after.id))
+    return page_of([dataset_of(row) for row in session.scalars(query)], limit)

@@ -1,0 +1,84 @@
+"""The SQL about studies as clients see them. Each function works inside the caller's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import CursorResult, Update, select, tuple_, update
+from sqlalchemy.orm import Session, defer
+
+from service.cursors import Position, page_of
+from service.database import clock
+from service.models import StudyRow
+from service.records import Page, Study, plan_json, result_of, study_of
+from service.states import TRANSITIONS, StudyState
+from workers.plan import StudyPlan
+from workers.result import StudyResult
+
+__all__ = ["add", "by_id", "cancel", "changed", "page", "result", "transition"]
+
+
+def changed(session: Session, statement: Update) -> bool:
+    """Whether an UPDATE of one row found its row."""
+    outcome = session.execute(statement, execution_options={"synchronize_session": False})
+    assert isinstance(outcome, CursorResult)  # every UPDATE's is; the type of execute() cannot tell
+    return bool(outcome.rowcount == 1)
+
+
+def transition(name: str, study_id: str) -> Update:
+    """The conditional UPDATE of a transition: it finds no row if the study stands elsewhere."""
+    step = TRANSITIONS[name]
+    return (
+        update(StudyRow)
+        .where(StudyRow.id == study_id, StudyRow.state.in_(step.sources))
+        .values(state=step.target)
+    )
+
+
+def add(
+    session: Session, plan: StudyPlan, dataset_id: str, request: Mapping[str, Any], warnings: Sequence[str]
+) -> Study:
+    """Insert a study that waits for a runner."""
+    row = StudyRow(
+        id=plan.study_id,
+        dataset_id=dataset_id,
+        state=StudyState.QUEUED.value,
+        request=dict(request),
+        plan=plan_json(plan),
+        warnings=list(warnings),
+        lease_number=0,
+        created=session.scalar(select(clock())),
+    )
+    session.add(row)
+    session.flush()
+    return study_of(row)
+
+
+def by_id(session: Session, study_id: str) -> Study | None:
+    """The study, or None."""
+    row = session.scalar(select(StudyRow).where(StudyRow.id == study_id).options(defer(StudyRow.result)))
+    return None if row is None else study_of(row)
+
+
+def result(session: Session, study_id: str) -> StudyResult | None:
+    """The answer of a completed study, or None."""
+    found = session.scalar(select(StudyRow.result).where(StudyRow.id == study_id))
+    return None if found is None else result_of(found)
+
+
+def page(session: Session, limit: int, after: Position | None) -> Page[Study]:
+    """Studies, newest first."""
+    query = select(StudyRow).order_by(StudyRow.created.desc(), StudyRow.id.desc()).limit(limit + 1)
+    if after is not None:
+        query = query.where(tuple_(StudyRow.created, StudyRow.id) < tuple_(after.created, after.id))
+    return page_of([study_of(row) for row in session.scalars(query.options(defer(StudyRow.result)))], limit)
+
+
+def cancel(session: Session, study_id: str) -> Study | None:
+    """Ask that a study end. A waiting one ends at once, a finished one stays as it is. None if there is
+    none.
+    """
+    if not changed(session, transition("cancel_waiting", study_id).values(finished=clock())):
+        changed(session, transition("cancel_running", study_id))
+    return by_id(session, study_id)

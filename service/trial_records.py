@@ -1,0 +1,131 @@
+"""Trials, read from Optuna's tables by our own paged SELECTs: Optuna itself would load every trial of a
+study.
+
+Nothing here writes: the runner's ask and tell are the only writers. The columns that are relied upon are
+declared below and pinned by a test against the installed Optuna. Optuna's tables appear when a runner first
+starts.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import DateTime, Float, Integer, Row, Select, String, column, inspect, select, table
+from sqlalchemy.orm import Session
+
+from service.records import Page, Study
+
+__all__ = ["TABLES", "Trial", "optuna_name", "page"]
+
+STUDIES = table("studies", column("study_id", Integer), column("study_name", String))
+TRIALS = table(
+    "trials",
+    column("trial_id", Integer),
+    column("number", Integer),
+    column("study_id", Integer),
+    column("state", String),
+    column("datetime_start", DateTime),
+    column("datetime_complete", DateTime),
+)
+VALUES = table(
+    "trial_values", column("trial_id", Integer), column("objective", Integer), column("value", Float)
+)
+PARAMS = table(
+    "trial_params",
+    column("trial_id", Integer),
+    column("param_name", String),
+    column("param_value", Float),
+)
+ATTRIBUTES = table(
+    "trial_user_attributes", column("trial_id", Integer), column("key", String), column("value_json", String)
+)
+TABLES = (STUDIES, TRIALS, VALUES, PARAMS, ATTRIBUTES)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One trial of one family. ``attributes`` are what the search wrote down with it; times as Optuna has
+    them.
+    """
+
+    family: str
+    number: int
+    state: str  # waiting, running, complete, pruned or fail
+    score: float | None
+    parameters: dict[str, float] = field(default_factory=dict)
+    attributes: dict[str, Any] = field(default_factory=dict)
+    started: datetime | None = None
+    finished: datetime | None = None
+    trial_id: int = 0
+
+
+def optuna_name(study_id: str, family: str) -> str:
+    """What Optuna and its dashboard call the search of one family."""
+    return f"{study_id} {family}"
+
+
+def page(session: Session, study: Study, limit: int, cursor: str | None) -> Page[Trial]:
+    """Trials of all families in the order in which they were asked for."""
+    after = _after(cursor)
+    if not inspect(session.connection()).has_table(VALUES.name):
+        return Page((), None)
+    names = {optuna_name(study.id, family): family for family in study.families}
+    rows = session.execute(_trials(tuple(names), after, limit + 1)).all()
+    shown = rows[:limit]
+    ids = [row.trial_id for row in shown]
+    parameters: dict[int, dict[str, float]] = {trial_id: {} for trial_id in ids}
+    for row in session.execute(select(PARAMS).where(PARAMS.c.trial_id.in_(ids))):
+        parameters[row.trial_id][row.param_name] = row.param_value
+    attributes: dict[int, dict[str, Any]] = {trial_id: {} for trial_id in ids}
+    for row in session.execute(select(ATTRIBUTES).where(ATTRIBUTES.c.trial_id.in_(ids))):
+        attributes[row.trial_id][row.key] = json.loads(row.value_json)
+    items = tuple(
+        _trial(row, names[row.study_name], parameters[row.trial_id], attributes[row.trial_id])
+        for row in shown
+    )
+    return Page(items, _cursor(ids[-1]) if len(rows) > limit else None)
+
+
+def _trials(names: tuple[str, ...], after: int, limit: int) -> Select[Any]:
+    return (
+        select(TRIALS, STUDIES.c.study_name, VALUES.c.value)
+        .join(STUDIES, STUDIES.c.study_id == TRIALS.c.study_id)
+        .outerjoin(VALUES, (VALUES.c.trial_id == TRIALS.c.trial_id) & (VALUES.c.objective == 0))
+        .where(STUDIES.c.study_name.in_(names), TRIALS.c.trial_id > after)
+        .order_by(TRIALS.c.trial_id)
+        .limit(limit)
+    )
+
+
+def _trial(row: Row[Any], family: str, parameters: dict[str, float], attributes: dict[str, Any]) -> Trial:
+    return Trial(
+        family=family,
+        number=row.number,
+        state=row.state.lower(),
+        score=row.value,
+        parameters=parameters,
+        attributes=attributes,
+        started=row.datetime_start,
+        finished=row.datetime_complete,
+        trial_id=row.trial_id,
+    )
+
+
+def _cursor(trial_id: int) -> str:
+    return base64.urlsafe_b64encode(f"t{trial_id}".encode()).decode()
+
+
+def _after(cursor: str | None) -> int:
+    if cursor is None:
+        return 0
+    try:
+        word = base64.b64decode(cursor.encode(), altchars=b"-_", validate=True).decode()
+        if word[:1] != "t" or not word[1:].isdecimal() or len(word) > 18:
+            raise ValueError(word)
+    except ValueError:
+        raise ValueError(f"cursor {cursor!r} is none that this service gave out") from None
+    return int(word[1:])
