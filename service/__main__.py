@@ -1,0 +1,5 @@
+"""``python -m service`` is ``vi3nr``."""
+
+from service.cli import main
+
+main()

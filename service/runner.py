@@ -1,0 +1,140 @@
+"""The runner: claims studies, steps the engine, records what it returns. Everything a study does passes
+through here.
+
+It is the only place where Optuna is asked and told, and it meets the API in the database alone. It may die at
+any moment: what it held is claimed again when its lease runs out, and goes on from what stands recorded.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from workers.engine import Engine
+
+from service.blobs import BlobStore
+from service.records import ClaimedStudy, LeaseLost
+from service.store import Store
+from vi3nr.signals import Signal
+from workers.events import Event, RunFinished, StudyCompleted, StudyFailed, StudyProgressed, TrialFinished
+
+__all__ = ["Runner"]
+
+log = logging.getLogger(__name__)
+IDLE_SECONDS = 0.5  # between two looks at an empty queue
+
+
+class Runner:
+    """Works on up to ``capacity`` studies at once, each held by a lease that it renews.
+
+    Args:
+        store: the studies' home.
+        blobs: where the signals lie.
+        engine: trains.
+        owner: the name under which studies are claimed, for people to read.
+        lease_seconds: a study whose runner is silent for so long may be claimed by another.
+        capacity: studies held at the same time.
+        only: claim this study and no other.
+
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        blobs: BlobStore,
+        engine: Engine,
+        *,
+        owner: str,
+        lease_seconds: float = 30.0,
+        capacity: int = 4,
+        only: str | None = None,
+    ) -> None:
+        self._store, self._blobs, self._engine = store, blobs, engine
+        self._owner, self._lease_seconds, self._capacity, self._only = owner, lease_seconds, capacity, only
+        self._held: dict[str, int] = {}  # study -> lease number
+        self._renew_at = 0.0
+
+    def run(self, stop: threading.Event, until: Callable[[], bool] = lambda: False) -> None:
+        """Work until ``stop`` is set or ``until()`` holds; then give back what is held."""
+        try:
+            while not stop.is_set() and not until():
+                self.turn(timeout=1.0)
+                if not self._held:
+                    stop.wait(IDLE_SECONDS)
+        finally:
+            self._give_back()
+
+    def turn(self, timeout: float) -> None:
+        """Claim, renew, step, record: once."""
+        self._claim()
+        self._renew()
+        for event in self._engine.step(timeout) if self._held else ():
+            if event.study_id in self._held:
+                self._record(event, self._held[event.study_id])
+
+    def _claim(self) -> None:
+        while len(self._held) < self._capacity:
+            study = self._store.claim(self._owner, self._lease_seconds, only=self._only)
+            if study is None:
+                return
+            log.info("study %s claimed under lease %d", study.id, study.lease_number)
+            self._held[study.id] = study.lease_number
+            self._begin(study)
+
+    def _begin(self, study: ClaimedStudy) -> None:
+        if study.cancelling:
+            self._drop(study.id)
+            self._store.cancelled(study.id, study.lease_number)
+            return
+        try:
+            signal = Signal.from_bytes(self._blobs.get(study.dataset.blob_key))
+            self._engine.add(study.plan, signal, self._store.runs(study.id), study.lease_number)
+        except Exception as error:
+            log.exception("study %s cannot begin", study.id)
+            self._drop(study.id)
+            self._store.fail(study.id, study.lease_number, f"the study could not begin: {error}")
+
+    def _renew(self) -> None:
+        if time.monotonic() < self._renew_at:
+            return
+        self._renew_at = time.monotonic() + min(1.0, self._lease_seconds / 3)
+        for study_id, lease in list(self._held.items()):
+            word = self._store.renew(study_id, lease, self._lease_seconds)
+            if word == "ok":
+                continue
+            log.info("study %s is %s", study_id, word)
+            self._drop(study_id)
+            if word == "cancelling":
+                self._store.cancelled(study_id, lease)
+
+    def _record(self, event: Event, lease: int) -> None:
+        study_id = event.study_id
+        try:
+            match event:
+                case RunFinished():
+                    self._store.record_run(study_id, lease, event.run)
+                case StudyProgressed():
+                    self._store.record_progress(study_id, lease, event.progress)
+                case StudyCompleted():
+                    self._store.complete(study_id, lease, event.result)
+                    self._drop(study_id)
+                case StudyFailed():
+                    log.error("study %s failed: %s", study_id, event.error)
+                    self._store.fail(study_id, lease, event.error)
+                    self._drop(study_id)
+                case TrialFinished():
+                    log.info("study %s %s trial %d %s", study_id, event.family, event.number, event.state)
+        except LeaseLost:
+            log.warning("study %s was claimed by another runner: dropped", study_id)
+            self._drop(study_id)
+
+    def _drop(self, study_id: str) -> None:
+        self._held.pop(study_id, None)
+        self._engine.abort(study_id)
+
+    def _give_back(self) -> None:
+        for study_id, lease in list(self._held.items()):
+            self._drop(study_id)
+            self._store.release(study_id, lease)

@@ -1,0 +1,126 @@
+"""Our sampler: expected improvement on a Gaussian process over the search's few smooth axes.
+
+Behind Optuna's ``BaseSampler``. An ask takes milliseconds; running trials are believed at their predicted score, so
+that several workers do not ask for the same point; pruned trials count with the score they would have reached.
+Deterministic: what it proposes depends on its seed and on the recorded trials, nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from optuna import Study
+from optuna.distributions import BaseDistribution, FloatDistribution
+from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial, TrialState
+
+from workers.surface import Surface, expected_improvement, fit_surface
+
+__all__ = ["SurfaceSampler"]
+
+WIDE, NEAR = 1024, 256  # random candidates over the cube, and around each of the best
+DEPTH_DB = 12.0  # scores further than this below the best say only "bad": a cliff must not bend the surface
+
+
+class SurfaceSampler(BaseSampler):
+    """Proposes the candidate with the highest expected improvement.
+
+    Args:
+        space: every searched axis; floats, linear or logarithmic.
+        seed: the same seed and recorded trials give the same proposal.
+    """
+
+    def __init__(self, space: Mapping[str, FloatDistribution], seed: int) -> None:
+        self._space = dict(space)
+        self._seed = seed
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """Every axis, from the first trial on."""
+        return dict(self._space)
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: Mapping[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """The next point."""
+        if not self._space:
+            return {}
+        trials = [t for t in study.get_trials(deepcopy=False) if t.number != trial.number]
+        generator = np.random.default_rng([self._seed, len(trials)])
+        return self._params(self._propose(trials, generator))
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """An axis that the space does not name: never asked by our search."""
+        raise ValueError(f"the axis {param_name!r} is not part of the search space {sorted(self._space)}")
+
+    def _propose(self, trials: Sequence[FrozenTrial], generator: np.random.Generator) -> np.ndarray:
+        scored = _scores(trials)
+        seen = [(self._unit(t.params), scored[t.number]) for t in trials if t.number in scored and t.params]
+        wide = generator.random((WIDE, len(self._space)))
+        if not seen:
+            return np.asarray(wide[0])
+        points = np.array([point for point, _ in seen])
+        scores = np.array([score for _, score in seen])
+        scores = np.maximum(scores, scores.max() - DEPTH_DB)
+        surface = fit_surface(points, scores)
+        running = [self._unit(t.params) for t in trials if t.state == TrialState.RUNNING and t.params]
+        if running:
+            surface = _believe(surface, points, scores, np.array(running))
+        expected, _ = surface.predict(points)
+        leaders = points[np.argsort(expected)[-3:]]  # (leader, axis)
+        steps = generator.normal(size=(NEAR, 1, len(self._space))) * generator.choice([0.03, 0.1], (NEAR, 1, 1))
+        near = np.clip((leaders + steps).reshape(-1, len(self._space)), 0.0, 1.0)
+        candidates = np.concatenate([wide, near])
+        mean, std = surface.predict(candidates)
+        return np.asarray(candidates[np.argmax(expected_improvement(mean, std, float(expected.max())))])
+
+    def _unit(self, params: Mapping[str, Any]) -> np.ndarray:
+        """A point's place in the unit cube, (axis,)."""
+        return np.array([_position(params[name], axis) for name, axis in self._space.items()])
+
+    def _params(self, point: np.ndarray) -> dict[str, Any]:
+        return {
+            name: _value(float(place), axis) for place, (name, axis) in zip(point, self._space.items(), strict=True)
+        }
+
+
+def _believe(surface: Surface, points: np.ndarray, scores: np.ndarray, running: np.ndarray) -> Surface:
+    """The surface as it would be if the running trials reached what it predicts: their uncertainty goes."""
+    expected, _ = surface.predict(running)
+    return fit_surface(np.concatenate([points, running]), np.concatenate([scores, expected]))
+
+
+def _scores(trials: Sequence[FrozenTrial]) -> dict[int, float]:
+    """Score by trial number: a finished trial's own; a pruned one's last report plus what the finished ones still
+    gained from that step on (in the mean).
+    """
+    finished = [t for t in trials if t.state == TrialState.COMPLETE and t.value is not None]
+    scores = {t.number: float(t.value) for t in finished if t.value is not None}
+    for trial in trials:
+        if trial.state == TrialState.PRUNED and trial.intermediate_values:
+            step = max(trial.intermediate_values)
+            gains = [
+                t.value - t.intermediate_values[step]
+                for t in finished
+                if t.value is not None and step in t.intermediate_values
+            ]
+            scores[trial.number] = trial.intermediate_values[step] + (float(np.mean(gains)) if gains else 0.0)
+    return scores
+
+
+def _position(value: float, axis: FloatDistribution) -> float:
+    if axis.low == axis.high:
+        return 0.5
+    if axis.log:
+        return float(np.log(value / axis.low) / np.log(axis.high / axis.low))
+    return (value - axis.low) / (axis.high - axis.low)
+
+
+def _value(place: float, axis: FloatDistribution) -> float:
+    if axis.low == axis.high:
+        return axis.low
+    value = axis.low * (axis.high / axis.low) ** place if axis.log else axis.low + place * (axis.high - axis.low)
+    return float(np.clip(value, axis.low, axis.high))
