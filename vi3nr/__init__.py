@@ -1,0 +1,1 @@
+"""Variance-informed initialisation for implicit neural representations."""

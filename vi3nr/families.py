@@ -1,0 +1,267 @@
+# ruff: noqa: D102 - phi, slope and unit_moments are described once, by Activation
+"""What an activation family is, and the families there are: one small class each.
+
+Every family is written as ``f(x) = phi(x / sigma_a)``; with ``u = x / sigma_a`` and ``z ~ N(0, sigma_p^2)`` all moments
+depend on ``rho = sigma_p / sigma_a`` alone. ``phi`` is written once for NumPy and torch: ``xp`` is either module.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from types import MappingProxyType, ModuleType
+from typing import Any, ClassVar
+
+__all__ = ["Activation", "Gaussian", "Relu", "Sigmoid", "Sinc", "Sine", "Tanh", "UnitMoments"]
+
+SLOWEST_EXPONENT = -80.0  # torch.exp on a CPU is up to 15 times slower where float32 underflows, below about -87
+SINC_SERIES_BELOW = 0.5  # |u| under which sinc' is summed as a series: its closed form cancels there
+SINC_SLOPE_SERIES = tuple((-1) ** k * 2 * k / math.factorial(2 * k + 1) for k in range(7, 0, -1))  # of sinc'(u) / u
+TORCH_SINC_W = (8.0, 30.0)  # customary w of torch.sinc(w x) = sin(pi w x) / (pi w x)
+
+
+@dataclass(frozen=True)
+class UnitMoments:
+    """Moments of ``phi(u)``, ``u ~ N(0, rho^2)``: E phi, E phi^2, E phi'^2; None where there is no closed form."""
+
+    mean: float | None = None
+    second_moment: float | None = None
+    slope_second_moment: float | None = None
+
+
+@dataclass(frozen=True)
+class Activation(ABC):
+    """One activation with its parameters. ``sigma_a`` (> 0) is the scale that studies search.
+
+    Further fields of a subclass are the family's other parameters. Raises ValueError for a scale that is not a positive
+    finite number, or other than 1 where the family has none.
+    """
+
+    sigma_a: float
+
+    family: ClassVar[str]
+    label: ClassVar[str]
+    formula: ClassVar[str]
+    customary_sigma_a: ClassVar[tuple[float, ...]]
+    sigma_a_range: ClassVar[tuple[float, float]]  # where a search looks unless told otherwise
+    learning_rate: ClassVar[float]  # customary, for Adam
+    even: ClassVar[bool] = False  # phi(-u) = phi(u)
+    has_scale: ClassVar[bool] = True
+    closed_form: ClassVar[tuple[str, ...]]  # names of the fields of UnitMoments that have one
+    unit_kinks: ClassVar[tuple[float, ...]] = ()  # u where phi or phi' is not smooth
+    aliases: ClassVar[Mapping[str, float]] = MappingProxyType({})  # other scales: constant / sigma_a
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            number = getattr(self, item.name)
+            if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
+                raise ValueError(f"{item.name} of {self.family} must be a finite number, got {number!r}")
+        if self.sigma_a <= 0.0:
+            raise ValueError(f"sigma_a of {self.family} must be positive, got {self.sigma_a!r}")
+        if not self.has_scale and self.sigma_a != 1.0:
+            raise ValueError(f"{self.family} has no scale: sigma_a is 1, got {self.sigma_a!r}")
+
+    @property
+    def parameters(self) -> dict[str, float]:
+        """The parameters besides ``sigma_a``."""
+        return {item.name: float(getattr(self, item.name)) for item in fields(self) if item.name != "sigma_a"}
+
+    @property
+    def kinks(self) -> tuple[float, ...]:
+        """The x where f or f' is not smooth."""
+        return tuple(self.sigma_a * u for u in self.unit_kinks)
+
+    def value(self, x: Any, xp: ModuleType) -> Any:
+        """f(x), elementwise; ``xp`` is the module of the array: ``numpy`` or ``torch``."""
+        return self.phi(self._unit(x), xp)
+
+    def derivative(self, x: Any, xp: ModuleType) -> Any:
+        """f'(x) = phi'(x / sigma_a) / sigma_a, elementwise."""
+        slope = self.slope(self._unit(x), xp)
+        return slope if self.sigma_a == 1.0 else slope * (1.0 / self.sigma_a)
+
+    def _unit(self, x: Any) -> Any:
+        return x if self.sigma_a == 1.0 else x * (1.0 / self.sigma_a)
+
+    @abstractmethod
+    def phi(self, u: Any, xp: ModuleType) -> Any:
+        """The unit function."""
+
+    @abstractmethod
+    def slope(self, u: Any, xp: ModuleType) -> Any:
+        """phi'(u). At a kink it is what autograd gives for ``phi``."""
+
+    @abstractmethod
+    def unit_moments(self, rho: float) -> UnitMoments:
+        """The closed forms there are, for rho > 0; relative error about 1e-14."""
+
+
+@dataclass(frozen=True)
+class Gaussian(Activation):
+    """exp(-x^2 / (2 sigma_a^2)). Moments: VI3NR, supplement 6.3, rewritten in rho."""
+
+    family = "gaussian"
+    label = "Gaussian"
+    formula = "exp(-x^2 / (2 sigma_a^2))"
+    customary_sigma_a = (0.05, 0.1)
+    sigma_a_range = (0.005, 0.3)
+    learning_rate = 1e-3
+    even = True
+    closed_form = ("mean", "second_moment", "slope_second_moment")
+
+    def phi(self, u: Any, xp: ModuleType) -> Any:
+        return xp.exp(xp.clip(u * u * -0.5, SLOWEST_EXPONENT, None))
+
+    def slope(self, u: Any, xp: ModuleType) -> Any:
+        return -u * self.phi(u, xp)
+
+    def unit_moments(self, rho: float) -> UnitMoments:
+        wide = 1.0 + 2.0 * rho * rho
+        return UnitMoments(1.0 / math.hypot(1.0, rho), 1.0 / math.sqrt(wide), (rho / wide) * (rho / math.sqrt(wide)))
+
+
+@dataclass(frozen=True)
+class Sine(Activation):
+    """sin(omega x), sigma_a = 1 / omega: the activation of SIREN (Sitzmann et al. 2020)."""
+
+    family = "sine"
+    label = "sine"
+    formula = "sin(x / sigma_a) = sin(omega x)"
+    customary_sigma_a = (1.0 / 30.0, 1.0 / 60.0)
+    sigma_a_range = (1.0 / 200.0, 1.0 / 10.0)
+    learning_rate = 5e-4
+    closed_form = ("mean", "second_moment", "slope_second_moment")
+    aliases = MappingProxyType({"omega": 1.0})
+
+    def phi(self, u: Any, xp: ModuleType) -> Any:
+        return xp.sin(u)
+
+    def slope(self, u: Any, xp: ModuleType) -> Any:
+        return xp.cos(u)
+
+    def unit_moments(self, rho: float) -> UnitMoments:
+        a = 2.0 * rho * rho
+        return UnitMoments(0.0, -math.expm1(-a) / 2.0, (1.0 + math.exp(-a)) / 2.0)
+
+
+@dataclass(frozen=True)
+class Sinc(Activation):
+    """sin(u) / u with its limit 1 at 0; ``torch.sinc(w x)`` holds a pi and is sigma_a = 1 / (pi w).
+
+    Moments: sinc^2 is the cosine transform of the triangle, so with a = 2 rho^2
+    ``E phi^2 = 2 int_0^1 (1 - t) exp(-a t^2) dt`` and ``E phi'^2 = int_0^1 (2/3 - 2 t + 4/3 t^3) exp(-a t^2) dt``.
+    """
+
+    family = "sinc"
+    label = "sinc"
+    formula = "sin(x / sigma_a) / (x / sigma_a)"
+    customary_sigma_a = tuple(1.0 / (math.pi * w) for w in TORCH_SINC_W)
+    sigma_a_range = (0.004, 0.2)
+    learning_rate = 1e-3
+    even = True
+    closed_form = ("mean", "second_moment", "slope_second_moment")
+
+    def phi(self, u: Any, xp: ModuleType) -> Any:
+        one = xp.ones_like(u)
+        safe = xp.where(u == 0.0, one, u)
+        return xp.where(u == 0.0, one, xp.sin(safe) / safe)
+
+    def slope(self, u: Any, xp: ModuleType) -> Any:
+        far = xp.where(abs(u) < SINC_SERIES_BELOW, xp.ones_like(u), u)
+        near = 0.0
+        for coefficient in SINC_SLOPE_SERIES:
+            near = near * (u * u) + coefficient
+        return xp.where(abs(u) < SINC_SERIES_BELOW, near * u, (xp.cos(far) - xp.sin(far) / far) / far)
+
+    def unit_moments(self, rho: float) -> UnitMoments:
+        a = 2.0 * rho * rho
+        flat = math.sqrt(math.pi / 2.0) / rho * math.erf(rho / math.sqrt(2.0))
+        constant = math.sqrt(math.pi / 8.0) / rho * math.erf(math.sqrt(2.0) * rho)  # int exp(-a t^2)
+        linear = -math.expm1(-a) / (2.0 * a)  # int t exp(-a t^2)
+        return UnitMoments(flat, 2.0 * (constant - linear), _sinc_slope(a, constant, linear))
+
+
+def _sinc_slope(a: float, constant: float, linear: float) -> float:
+    """E sinc'^2; for small a the three integrals cancel to a / 18, so the power series of the exponential is summed."""
+    if a > 1.0:
+        cubic = (-math.expm1(-a) - a * math.exp(-a)) / (2.0 * a * a)  # int t^3 exp(-a t^2)
+        return 2.0 / 3.0 * constant - 2.0 * linear + 4.0 / 3.0 * cubic
+    total, power = 0.0, 1.0
+    for k in range(1, 22):
+        power *= -a / k
+        total += power * (2.0 / (3 * (2 * k + 1)) - 1.0 / (k + 1) + 2.0 / (3 * (k + 2)))
+    return total
+
+
+@dataclass(frozen=True)
+class Tanh(Activation):
+    """tanh(x / sigma_a)."""
+
+    family = "tanh"
+    label = "tanh"
+    formula = "tanh(x / sigma_a)"
+    customary_sigma_a = (1.0,)
+    sigma_a_range = (0.05, 2.0)
+    learning_rate = 1e-3
+    closed_form = ("mean",)
+
+    def phi(self, u: Any, xp: ModuleType) -> Any:
+        return xp.tanh(u)
+
+    def slope(self, u: Any, xp: ModuleType) -> Any:
+        t = xp.tanh(u)
+        return 1.0 - t * t
+
+    def unit_moments(self, rho: float) -> UnitMoments:
+        return UnitMoments(mean=0.0)
+
+
+@dataclass(frozen=True)
+class Sigmoid(Activation):
+    """1 / (1 + exp(-x / sigma_a)), by way of tanh so that no exponential overflows."""
+
+    family = "sigmoid"
+    label = "sigmoid"
+    formula = "1 / (1 + exp(-x / sigma_a))"
+    customary_sigma_a = (1.0,)
+    sigma_a_range = (0.05, 2.0)
+    learning_rate = 1e-3
+    closed_form = ("mean",)
+
+    def phi(self, u: Any, xp: ModuleType) -> Any:
+        return xp.tanh(u * 0.5) * 0.5 + 0.5
+
+    def slope(self, u: Any, xp: ModuleType) -> Any:
+        t = xp.tanh(u * 0.5)
+        return (1.0 - t * t) * 0.25
+
+    def unit_moments(self, rho: float) -> UnitMoments:
+        return UnitMoments(mean=0.5)
+
+
+@dataclass(frozen=True)
+class Relu(Activation):
+    """max(x, 0). It is homogeneous: a scale would only rescale the output, so there is none."""
+
+    sigma_a: float = 1.0
+
+    family = "relu"
+    label = "ReLU"
+    formula = "max(x, 0)"
+    customary_sigma_a = (1.0,)
+    sigma_a_range = (1.0, 1.0)
+    learning_rate = 1e-3
+    has_scale = False
+    closed_form = ("mean", "second_moment", "slope_second_moment")
+    unit_kinks = (0.0,)
+
+    def phi(self, u: Any, xp: ModuleType) -> Any:
+        return u * (u > 0.0)  # keeps NaN, so that divergence shows
+
+    def slope(self, u: Any, xp: ModuleType) -> Any:
+        return xp.where(u > 0.0, xp.ones_like(u), xp.zeros_like(u))
+
+    def unit_moments(self, rho: float) -> UnitMoments:
+        return UnitMoments(rho / math.sqrt(2.0 * math.pi), rho * rho / 2.0, 0.5)
