@@ -1,0 +1,116 @@
+"""The usual initialisations as init configs, so that they train and compare like any other arm. No torch.
+
+Weight-only rules keep the default bias of ``torch.nn.Linear``, as people who change only the weights do.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+from vi3nr.activations import families
+from vi3nr.config import BiasRule, InitConfig, LayerInit
+from vi3nr.families import Activation
+
+__all__ = ["BASELINE_RULES", "baseline_config", "baseline_label", "customary_baselines"]
+
+BASELINE_RULES = {
+    "pytorch_default": "PyTorch default",  # torch.nn.Linear.reset_parameters: U(+-1/sqrt(fan_in)), weights and biases
+    "xavier": "Xavier",  # Glorot and Bengio 2010, uniform, gain 1
+    "kaiming": "Kaiming",  # He et al. 2015, uniform, fan_in, the gain of ReLU
+    "normal": "N(0, 1)",  # weights from the standard normal
+    "siren": "SIREN",  # Sitzmann et al. 2020, section 3.2 and the authors' code
+}
+
+_CUSTOMARY = {
+    "gaussian": (
+        ("pytorch_default", 0.05),
+        ("pytorch_default", 0.1),
+        ("xavier", 0.05),
+        ("kaiming", 0.05),
+        ("normal", 0.05),
+    ),
+    "sine": (("siren", 1.0 / 30.0), ("siren", 1.0 / 60.0), ("pytorch_default", 1.0 / 30.0)),
+}
+
+
+def baseline_config(rule: str, activation: Activation, widths: Sequence[int]) -> InitConfig:
+    """The init config of a usual rule.
+
+    Args:
+        rule: one of ``BASELINE_RULES``. ``siren`` is for the sine family only: first layer U(+-1/fan_in), the others
+            U(+-sqrt(6/fan_in)/omega). Our sine is sin(omega z) with z the Linear's output, so the weights are those of
+            SIREN's code as they stand.
+        activation: the network's activation.
+        widths: layer widths from the coordinates to the values.
+
+    Raises:
+        ValueError: an unknown rule, SIREN's with another family, or fewer than two widths.
+    """
+    if rule not in BASELINE_RULES:
+        raise ValueError(f"baseline {rule!r} is unknown; choose one of {', '.join(BASELINE_RULES)}")
+    if rule == "siren" and activation.family != "sine":
+        raise ValueError(f"the baseline 'siren' is a rule for the sine family, got {activation.family!r}")
+    if len(widths) < 2:
+        raise ValueError(f"widths must name at least an input and an output, got {tuple(widths)!r}")
+    normal = rule == "normal"
+    layers = []
+    for index, (fan_in, fan_out) in enumerate(pairwise(widths)):
+        if fan_in < 1 or fan_out < 1:
+            raise ValueError(f"widths must be positive, got {tuple(widths)!r}")
+        bound = _weight_bound(rule, index, fan_in, fan_out, activation.sigma_a)
+        bias_bound = 1.0 / math.sqrt(fan_in)
+        layers.append(
+            LayerInit(
+                fan_in=fan_in,
+                fan_out=fan_out,
+                weight_std=1.0 if normal else bound / math.sqrt(3.0),
+                weight_bound=None if normal else bound,
+                bias_std=bias_bound / math.sqrt(3.0),
+                bias_bound=bias_bound,
+                sigma_p=None,
+            )
+        )
+    return InitConfig(
+        family=activation.family,
+        sigma_a=activation.sigma_a,
+        parameters=activation.parameters,
+        layers=tuple(layers),
+        rule=rule,
+        bias=BiasRule("torch_default"),
+        bias_first=BiasRule("torch_default"),
+        output="own_rule",
+        distribution="normal" if normal else "uniform",
+    )
+
+
+def _weight_bound(rule: str, index: int, fan_in: int, fan_out: int, sigma_a: float) -> float:
+    """Half-width of the uniform distribution of the weights; unused for ``normal``."""
+    if rule == "xavier":
+        return math.sqrt(6.0 / (fan_in + fan_out))
+    if rule == "kaiming":
+        return math.sqrt(6.0 / fan_in)
+    if rule == "siren":
+        return 1.0 / fan_in if index == 0 else math.sqrt(6.0 / fan_in) * sigma_a
+    return 1.0 / math.sqrt(fan_in)
+
+
+def customary_baselines(family: str) -> tuple[tuple[str, float], ...]:
+    """What people use for a family: (rule, sigma_a) pairs. A study adds the same rules at its winner's sigma_a."""
+    if family not in families():
+        raise ValueError(f"activation family {family!r} is unknown; choose one of {', '.join(families())}")
+    rules = ("pytorch_default", "xavier", "kaiming")
+    plain = tuple((rule, sigma_a) for sigma_a in families()[family].customary_sigma_a for rule in rules)
+    return _CUSTOMARY.get(family, plain)
+
+
+def baseline_label(rule: str, activation: Activation) -> str:
+    """A name to read: "SIREN, omega 30", "PyTorch default, sigma_a 0.05"; families without a scale: "Kaiming"."""
+    if rule not in BASELINE_RULES:
+        raise ValueError(f"baseline {rule!r} is unknown; choose one of {', '.join(BASELINE_RULES)}")
+    if not activation.has_scale:
+        return BASELINE_RULES[rule]
+    for alias, constant in activation.aliases.items():
+        return f"{BASELINE_RULES[rule]}, {alias} {constant / activation.sigma_a:.4g}"
+    return f"{BASELINE_RULES[rule]}, sigma_a {activation.sigma_a:.4g}"

@@ -1,0 +1,109 @@
+"""The moments that decide an initialisation: E f(z), E f(z)^2 and E f'(z)^2 for z ~ N(0, sigma_p^2)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from vi3nr.families import Activation
+from vi3nr.monte_carlo import sampled_expectation
+from vi3nr.quadrature import normal_expectation
+
+__all__ = ["METHODS", "Moments", "moments"]
+
+METHODS = ("analytic", "quadrature", "monte_carlo")
+SAMPLES = 1_000_000  # the authors' number
+
+
+@dataclass(frozen=True)
+class Moments:
+    """``mean`` = E f, ``second_moment`` = E f^2, ``slope_second_moment`` = E f'^2 (per squared unit of x).
+
+    ``methods`` says of each, in this order, how it was computed: ``closed_form``, ``quadrature`` or ``monte_carlo``.
+    ``standard_errors`` are those of a Monte Carlo estimate, None for the exact methods.
+    """
+
+    mean: float
+    second_moment: float
+    slope_second_moment: float
+    methods: tuple[str, str, str]
+    standard_errors: tuple[float, float, float] | None = None
+
+
+def moments(
+    activation: Activation,
+    sigma_p: float,
+    *,
+    method: str = "analytic",
+    samples: int = SAMPLES,
+    generator: np.random.Generator | None = None,
+) -> Moments:
+    """Moments of an activation under a normal pre-activation.
+
+    Args:
+        activation: f.
+        sigma_p: std of the pre-activation, in units of x, > 0.
+        method: ``analytic`` takes the closed forms and falls back to quadrature where there is none; ``quadrature``
+            uses it throughout; ``monte_carlo`` samples.
+        samples: number of samples for ``monte_carlo``.
+        generator: for ``monte_carlo``; None: a fresh generator with seed 0, so that the result is reproducible.
+
+    Raises:
+        ValueError: an unknown method, or a sigma_p that is not positive and finite.
+        ArithmeticError: if the quadrature does not reach its tolerance, or E f^2 underflows to 0.
+    """
+    if method not in METHODS:
+        raise ValueError(f"method {method!r} is unknown; choose one of {', '.join(METHODS)}")
+    if not (math.isfinite(sigma_p) and sigma_p > 0.0):
+        raise ValueError(f"sigma_p must be positive and finite, got {sigma_p!r}")
+    rho, scale = sigma_p / activation.sigma_a, activation.sigma_a
+    if method == "monte_carlo":
+        generator = np.random.default_rng(0) if generator is None else generator
+        estimate = sampled_expectation(_integrands(activation), rho, samples, generator=generator)
+        mean_error, second_error, slope_error = map(float, estimate.standard_errors)
+        errors = (mean_error, second_error, slope_error / scale / scale)
+        return _moments(activation, sigma_p, estimate.values, (method,) * 3, errors)
+    closed = activation.unit_moments(rho)
+    exact = [closed.mean, closed.second_moment, closed.slope_second_moment]
+    if method == "quadrature" or None in exact:
+        integrals = _integrate(activation, rho)
+    if method == "quadrature":
+        return _moments(activation, sigma_p, integrals, (method,) * 3, None)
+    values = [integrals[k] if value is None else value for k, value in enumerate(exact)]
+    names = ["quadrature" if value is None else "closed_form" for value in exact]
+    return _moments(activation, sigma_p, values, (names[0], names[1], names[2]), None)
+
+
+def _integrands(activation: Activation) -> Callable[[np.ndarray], np.ndarray]:
+    """Maps u to the rows phi, phi^2, phi'^2."""
+
+    def rows(u: np.ndarray) -> np.ndarray:
+        value, slope = activation.phi(u, np), activation.slope(u, np)
+        return np.stack([value, value * value, slope * slope])  # (function, node)
+
+    return rows
+
+
+def _integrate(activation: Activation, rho: float) -> np.ndarray:
+    result = normal_expectation(_integrands(activation), rho, kinks=activation.unit_kinks)
+    if not result.converged:
+        raise ArithmeticError(f"the quadrature for {activation!r} at rho {rho!r} did not reach its tolerance")
+    return result.values
+
+
+def _moments(
+    activation: Activation,
+    sigma_p: float,
+    unit: Sequence[float] | np.ndarray,
+    methods: tuple[str, str, str],
+    errors: tuple[float, float, float] | None,
+) -> Moments:
+    """From the unit function's moments to those of f: slopes scale with 1 / sigma_a^2."""
+    mean, second, slope = (float(value) for value in unit)
+    slope = slope / activation.sigma_a / activation.sigma_a
+    if not (0.0 < second < math.inf and math.isfinite(slope)):
+        raise ArithmeticError(f"the moments of {activation!r} at sigma_p {sigma_p!r} leave the range of float64")
+    return Moments(mean, second, slope, methods, errors)
