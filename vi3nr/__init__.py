@@ -1,1 +1,89 @@
-"""Variance-informed initialisation for implicit neural representations."""
+"""Variance-informed initialisation for implicit neural representations (after VI3NR, CVPR 2025).
+
+    from vi3nr import INR, InitConfig
+    config = InitConfig.from_json(open("best.json").read())
+    network = INR.from_config(config, seed=0)
+
+The theory half (activations, moments, theory, profile, baselines, config, signals, metrics) needs NumPy and SciPy and
+never imports torch; the training half (initialisers, networks, ensemble) does. Names are imported on first use.
+
+Axes, wherever they appear in comments:
+
+    point      a coordinate and its value; images row by row
+    in_dim     a coordinate's entries, (x, y) for images; out_dim: a value's, e.g. colour channels
+    unit       a neuron of a layer; a weight is (fan_out, fan_in), as in torch
+    member     one network of an ensemble
+    function   several integrands computed at once; node, sample, panel: where they are evaluated
+
+``sigma_a`` is an activation's scale, ``sigma_p`` the std of pre-activations at initialisation, ``rho`` their ratio
+``sigma_p / sigma_a``; a layer's fan-in is M, its input's second moment E x^2.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vi3nr.activation_module import ActivationModule
+    from vi3nr.activations import Activation, activation
+    from vi3nr.baselines import baseline_config, baseline_label, customary_baselines
+    from vi3nr.config import BiasRule, InitConfig, LayerInit, Stability
+    from vi3nr.initialisers import draw_parameters, generator_for, initialize_, vi3nr_normal_, vi3nr_uniform_
+    from vi3nr.metrics import psnr, psnr_from_mse
+    from vi3nr.networks import INR
+    from vi3nr.profile import vi3nr_config
+    from vi3nr.signals import Signal, image_signal
+    from vi3nr.theory import condition, gain_squared, stability_bias_variance, stable_sigma_p
+
+__all__ = [
+    "INR",
+    "Activation",
+    "ActivationModule",
+    "BiasRule",
+    "InitConfig",
+    "LayerInit",
+    "Signal",
+    "Stability",
+    "activation",
+    "baseline_config",
+    "baseline_label",
+    "condition",
+    "customary_baselines",
+    "draw_parameters",
+    "gain_squared",
+    "generator_for",
+    "image_signal",
+    "initialize_",
+    "psnr",
+    "psnr_from_mse",
+    "stability_bias_variance",
+    "stable_sigma_p",
+    "vi3nr_config",
+    "vi3nr_normal_",
+    "vi3nr_uniform_",
+]
+
+_HOMES = {
+    "activation_module": ("ActivationModule",),
+    "activations": ("Activation", "activation"),
+    "baselines": ("baseline_config", "baseline_label", "customary_baselines"),
+    "config": ("BiasRule", "InitConfig", "LayerInit", "Stability"),
+    "initialisers": ("draw_parameters", "generator_for", "initialize_", "vi3nr_normal_", "vi3nr_uniform_"),
+    "metrics": ("psnr", "psnr_from_mse"),
+    "networks": ("INR",),
+    "profile": ("vi3nr_config",),
+    "signals": ("Signal", "image_signal"),
+    "theory": ("condition", "gain_squared", "stability_bias_variance", "stable_sigma_p"),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module 'vi3nr' has no attribute {name!r}")
+    return getattr(import_module(f"vi3nr.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -40,7 +40,7 @@ class INR(nn.Module):
 
     @staticmethod
     def from_config(config: InitConfig, *, seed: int = 0) -> INR:
-        """The network that this config and seed stand for, float32 on the CPU."""
+        """The network that this config and seed stand for, on the CPU."""
         network = INR(config.widths, build_activation(config.family, config.sigma_a, **config.parameters))
         initialize_(network, config, generator=generator_for(seed))
         return network

@@ -1,0 +1,104 @@
+"""Which sigma_p keeps both the signal and the gradient: a root to be found, and what kind of answer there is.
+
+Forward (VI3NR, Eq. 4): ``Var W_i = sigma_p^2 / (M_i E f^2)``. Backward (Eq. 17-21): ``Var W_i = 1 / (M_{i+1} E f'^2)``.
+Both hold where ``cond(sigma_p) = sigma_p^2 (M_{i+1} / M_i) E f'^2 / E f^2 = 1``. For ``f(x) = phi(x / sigma_a)`` that
+is an equation for ``rho = sigma_p / sigma_a`` alone.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from itertools import pairwise
+
+import numpy as np
+from scipy.optimize import brentq
+
+from vi3nr.config import Stability
+from vi3nr.families import Activation
+from vi3nr.moments import moments
+
+__all__ = ["condition", "gain_squared", "stability_bias_variance", "stable_sigma_p"]
+
+RHO_GRID = np.geomspace(1e-3, 1e3, 49)  # where roots are looked for: eight points a decade
+ZERO = 1e-9  # |log cond| below this is rounding, not a sign
+AT_THE_LIMIT = 1e-2  # |log cond| at an end of the grid, under which cond tends to 1 there
+
+
+def gain_squared(activation: Activation, sigma_p: float) -> float:
+    """``sigma_p^2 / E f(z)^2``: the weights' variance times the fan-in, Eq. 4."""
+    return sigma_p * (sigma_p / moments(activation, sigma_p).second_moment)
+
+
+def condition(
+    activation: Activation, sigma_p: float, width_ratio: float = 1.0, *, sigma_p_in: float | None = None
+) -> float:
+    """By how much a layer without bias that keeps the signal multiplies the gradient's variance; ideal 1.
+
+    Args:
+        activation: f.
+        sigma_p: std of the layer's pre-activations.
+        width_ratio: fan-out over fan-in of the layer, M_{i+1} / M_i.
+        sigma_p_in: std of the pre-activations of the layer before, under which the moments are taken; None: sigma_p.
+    """
+    _require_ratio(width_ratio)
+    found = moments(activation, sigma_p if sigma_p_in is None else sigma_p_in)
+    return sigma_p * sigma_p * width_ratio * found.slope_second_moment / found.second_moment
+
+
+def stability_bias_variance(activation: Activation, sigma_p: float, width_ratio: float = 1.0) -> float:
+    """``Var b = sigma_p^2 (1 - 1/cond)``: with it, and ``Var W = 1 / (M_{i+1} E f'^2)``, both conditions hold.
+
+    Raises:
+        ValueError: where cond < 1, for then no bias helps: the signal needs larger weights than the gradient allows.
+    """
+    cond = condition(activation, sigma_p, width_ratio)
+    if cond < 1.0 - ZERO:
+        raise ValueError(f"a stability bias needs cond >= 1; {activation!r} has {cond:.4g} at sigma_p {sigma_p!r}")
+    return max(0.0, sigma_p * sigma_p * (1.0 - 1.0 / cond))
+
+
+def stable_sigma_p(activation: Activation, width_ratio: float = 1.0) -> Stability:
+    """The sigma_p at which a hidden layer without bias keeps signal and gradient, and the kind of answer.
+
+    ``root``               one sigma_p does (bump-like families; sigmoid)
+    ``several_roots``      several do; the one nearest to sigma_a on a logarithmic scale is given
+    ``any``                every sigma_p does (ReLU)
+    ``limit_at_0``         none does, cond tends to 1 as sigma_p does to 0 (sine, tanh)
+    ``limit_at_infinity``  none does, cond tends to 1 as sigma_p grows
+    ``both_ends``          none does, cond tends to 1 at both ends
+    ``none``               none does, and cond stays away from 1
+
+    ``sigma_p`` is None for all but the first two. Roots are looked for over rho from 1e-3 to 1e3.
+    """
+    _require_ratio(width_ratio)
+    rho, kind = _stable_rho(activation, width_ratio)
+    return Stability(None if rho is None else rho * activation.sigma_a, kind)
+
+
+@lru_cache(maxsize=1024)
+def _stable_rho(activation: Activation, width_ratio: float) -> tuple[float | None, str]:
+    def log_condition(log_rho: float) -> float:
+        return math.log(condition(activation, math.exp(log_rho) * activation.sigma_a, width_ratio))
+
+    grid = [float(x) for x in np.log(RHO_GRID)]
+    heights = [log_condition(x) for x in grid]
+    signed = [(x, height) for x, height in zip(grid, heights, strict=True) if abs(height) > ZERO]
+    if not signed:
+        return None, "any"
+    brackets = [(a, b) for (a, at_a), (b, at_b) in pairwise(signed) if at_a * at_b < 0.0]
+    roots = [math.exp(brentq(log_condition, a, b, xtol=1e-14, rtol=1e-14)) for a, b in brackets]
+    if roots:
+        nearest = min(roots, key=lambda rho: abs(math.log(rho)))
+        return nearest, "root" if len(roots) == 1 else "several_roots"
+    at_zero, at_infinity = abs(heights[0]) < AT_THE_LIMIT, abs(heights[-1]) < AT_THE_LIMIT
+    if at_zero and at_infinity:
+        return None, "both_ends"
+    if at_zero:
+        return None, "limit_at_0"
+    return None, "limit_at_infinity" if at_infinity else "none"
+
+
+def _require_ratio(width_ratio: float) -> None:
+    if not (math.isfinite(width_ratio) and width_ratio > 0.0):
+        raise ValueError(f"width_ratio must be positive and finite, got {width_ratio!r}")
