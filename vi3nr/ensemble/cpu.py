@@ -1,0 +1,171 @@
+# ruff: noqa: D102 - what the methods do is said once, by the base class
+"""The CPU executor: members train one after the other, tile by tile, with hand-derived gradients in reused buffers.
+
+Stacking members makes a CPU slower, because their activations leave the cache; a tile of one member does not.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vi3nr.ensemble.adam import Adam
+from vi3nr.ensemble.batches import BatchOrder, learning_rate_at
+from vi3nr.ensemble.interface import Ensemble, Member, Progress, Recipe
+from vi3nr.ensemble.kernels import Kernel, kernel_for
+from vi3nr.ensemble.slots import Seat, Slots, parameter_count
+from vi3nr.ensemble.tiles import FlatParameters, TiledNetwork, tile_slices
+from vi3nr.initialisers import draw_parameters, generator_for
+from vi3nr.signals import Signal
+
+__all__ = ["CpuEnsemble"]
+
+TILE_UNITS = 2**17  # points x width of a tile: measured fastest from 2^16 to 2^18 where a core has 1 MB of cache
+TILE_ROWS = (256, 4096)  # at least, for the matrix products; at most, for narrow networks
+
+
+class CpuEnsemble(Ensemble):
+    """Trains each member as if it were alone, in arrival order. Uses torch's current number of threads.
+
+    Args:
+        signal: coordinates ``(point, in)`` and values ``(point, out)``.
+        widths: all layer widths from the coordinates to the values.
+        family: the activation family of every member.
+        recipe: how every member is trained.
+        capacity: how many members may be seated at once.
+        dtype: float32, or float64 for checks; ``MemberState`` arrays have this type.
+
+    Raises:
+        ValueError: the widths do not fit the signal, or the recipe is unknown.
+    """
+
+    def __init__(
+        self,
+        signal: Signal,
+        *,
+        widths: tuple[int, ...],
+        family: str,
+        recipe: Recipe,
+        capacity: int,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        self._slots: Slots[_Trainee] = Slots(signal, widths, family, recipe, capacity)
+        self._trainer = _TileTrainer(signal, tuple(widths), recipe, dtype)
+
+    @property
+    def free_slots(self) -> int:
+        return self._slots.free
+
+    def admit(self, member: Member) -> None:
+        self._slots.check(member)
+        self._slots.take(member, _Trainee(member, self._trainer))
+
+    def evict(self, keys: Iterable[str]) -> None:
+        self._slots.vacate(keys)
+
+    def advance(self, steps: int) -> list[Progress]:
+        reports = []
+        for seat in self._slots.taken:
+            with torch.no_grad(), np.errstate(all="ignore"):
+                reports.append(self._advance_one(seat, seat.ahead(steps)))
+        self._slots.vacate(report.key for report in reports if report.finished)
+        return reports
+
+    def _advance_one(self, seat: Seat[_Trainee], steps: int) -> Progress:
+        begin = time.perf_counter()
+        trainee = seat.trainee
+        for step in range(seat.step, seat.step + steps):
+            self._trainer.step(trainee, step)
+        finite = bool(torch.isfinite(trainee.parameters.flat).all())
+        mse = self._trainer.mean_squared_error(trainee) if finite else math.nan
+        return seat.report(steps, mse, finite, time.perf_counter() - begin, trainee.arrays)
+
+
+class _Trainee:
+    """What one member owns: parameters, moments, its activation's kernel and its order of batches."""
+
+    def __init__(self, member: Member, trainer: _TileTrainer) -> None:
+        self.learning_rate = member.learning_rate
+        self.kernel = kernel_for(member.config)
+        self.order = BatchOrder(trainer.points, trainer.batch_size, member.seed)
+        if member.start is None:
+            drawn = draw_parameters(member.config, generator_for(member.seed))
+            flat = torch.cat([part.reshape(-1) for pair in drawn for part in pair]).to(trainer.dtype)
+        else:
+            flat = torch.tensor(member.start.parameters, dtype=trainer.dtype)
+        self.parameters = FlatParameters(flat, trainer.network.widths)
+        self.adam = Adam(flat.numel(), trainer.dtype)
+        if member.start is not None:
+            self.adam.first_moment.copy_(torch.tensor(member.start.first_moment))
+            self.adam.second_moment.copy_(torch.tensor(member.start.second_moment))
+
+    def arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Copies of parameters, first and second moment, flat."""
+        parts = (self.parameters.flat, self.adam.first_moment, self.adam.second_moment)
+        first, second, third = (part.numpy().copy() for part in parts)
+        return first, second, third
+
+
+class _TileTrainer:
+    """The signal in tiles and the buffers that all members of an ensemble use in turn."""
+
+    def __init__(self, signal: Signal, widths: tuple[int, ...], recipe: Recipe, dtype: torch.dtype) -> None:
+        self.dtype = dtype
+        self.points = signal.coordinates.shape[0]
+        self.batch_size = min(recipe.batch_size or self.points, self.points)
+        self._recipe = recipe
+        ones = np.ones((1, self.points))
+        self._x = torch.tensor(np.concatenate([signal.coordinates.T, ones]), dtype=dtype)  # (in + 1, point)
+        self._y = torch.tensor(signal.values, dtype=dtype).t().contiguous()  # (out, point)
+        rows = min(max(TILE_UNITS // max(widths), TILE_ROWS[0]), TILE_ROWS[1])
+        self._tiles = self._cut(self._x, self._y, rows)
+        self._batch_x = torch.empty(self._x.shape[0], self.batch_size, dtype=dtype)
+        self._batch_y = torch.empty(self._y.shape[0], self.batch_size, dtype=dtype)
+        self._batch_tiles = self._cut(self._batch_x, self._batch_y, rows)
+        self.network = TiledNetwork(widths, min(rows, self.points), dtype)
+        self._gradient = FlatParameters(torch.zeros(parameter_count(widths), dtype=dtype), widths)
+        self._input_reach = float(self._x.abs().max())
+
+    def step(self, trainee: _Trainee, step: int) -> None:
+        """One Adam update on the mean squared error of the step's points."""
+        tiles = self._tiles
+        if self.batch_size < self.points:
+            chosen = torch.from_numpy(trainee.order.indices(step))
+            torch.index_select(self._x, 1, chosen, out=self._batch_x)
+            torch.index_select(self._y, 1, chosen, out=self._batch_y)
+            tiles = self._batch_tiles
+        tame = self._beyond_reach(trainee.parameters, trainee.kernel)
+        weight = 2.0 / (self.batch_size * self.network.widths[-1])
+        self._gradient.flat.zero_()
+        for x, y in tiles:
+            error = self.network.predict(trainee.parameters, trainee.kernel, x, tame).sub_(y).mul_(weight)
+            self.network.add_gradient(trainee.parameters, trainee.kernel, x, error, self._gradient)
+        rate = learning_rate_at(trainee.learning_rate, step, self._recipe)
+        trainee.adam.update_(trainee.parameters.flat, self._gradient.flat, rate, step + 1)
+
+    def mean_squared_error(self, trainee: _Trainee) -> float:
+        """Over all points and channels, summed in float64."""
+        tame = self._beyond_reach(trainee.parameters, trainee.kernel)
+        total = 0.0
+        for x, y in self._tiles:
+            error = self.network.predict(trainee.parameters, trainee.kernel, x, tame).sub_(y)
+            total += float(error.double().square().sum())
+        return total / self._y.numel()
+
+    def _beyond_reach(self, parameters: FlatParameters, kernel: Kernel) -> list[bool]:
+        """For each activation, whether its arguments might be larger than its kernel likes (values lie in [-1, 1])."""
+        layers = parameters.layers[:-1]
+        if math.isinf(kernel.reach):
+            return [False] * len(layers)
+        largest = [abs(kernel.scale) * float(layer.abs().max()) for layer in layers]
+        inputs = [self.network.widths[0] * self._input_reach, *self.network.widths[1:-2]]
+        return [not peak * (reach + 1.0) < kernel.reach for peak, reach in zip(largest, inputs, strict=True)]
+
+    @staticmethod
+    def _cut(x: Tensor, y: Tensor, rows: int) -> list[tuple[Tensor, Tensor]]:
+        return [(x[:, part], y[:, part]) for part in tile_slices(x.shape[1], rows)]

@@ -1,0 +1,116 @@
+"""Value and gradient of one network over a signal, tile by tile, in buffers that are allocated once.
+
+Axes: ``(point, unit)`` for activations, ``(out, in)`` for weights. A tile of points goes forward and back through the
+whole network while its activations are still in the cache; the gradients of all tiles add up in one flat vector.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from vi3nr.ensemble.kernels import Kernel, Plane
+
+__all__ = ["FlatParameters", "TiledNetwork", "tile_slices"]
+
+
+class FlatParameters:
+    """One flat vector and its views: weight ``(out, in)`` then bias ``(out)`` of each layer in order."""
+
+    def __init__(self, flat: Tensor, widths: Sequence[int]) -> None:
+        self.flat = flat
+        self.weights: list[Tensor] = []
+        self.biases: list[Tensor] = []
+        self.layers: list[Tensor] = []  # weight and bias of a layer, flat
+        offset = 0
+        for fan_in, fan_out in pairwise(widths):
+            end = offset + fan_out * fan_in
+            self.weights.append(flat[offset:end].view(fan_out, fan_in))
+            self.biases.append(flat[end : end + fan_out])
+            self.layers.append(flat[offset : end + fan_out])
+            offset = end + fan_out
+
+
+def tile_slices(points: int, rows: int) -> list[slice]:
+    """Cut ``points`` into as few tiles of at most ``rows`` as can be, of nearly equal size."""
+    tiles = -(-points // rows)
+    size = -(-points // tiles)
+    return [slice(start, min(start + size, points)) for start in range(0, points, size)]
+
+
+class TiledNetwork:
+    """The buffers of one network shape, and the passes through them. Holds no parameters.
+
+    Coordinates and values, whose axes are few, are transposed: ``x`` is ``(in + 1, point)`` with a last row of ones, so
+    that one product gives the first layer's weight and bias gradient; values are ``(out, point)``.
+    """
+
+    def __init__(self, widths: Sequence[int], rows: int, dtype: torch.dtype) -> None:
+        self.widths = tuple(widths)
+        hidden = self.widths[1:-1]
+        self._u = [torch.empty(rows * width, dtype=dtype) for width in hidden]
+        self._a = [torch.empty(rows * width, dtype=dtype) for width in hidden]
+        self._g = [torch.empty(rows * max(hidden), dtype=dtype) for _ in range(2)]
+        self._out = torch.empty(self.widths[-1] * rows, dtype=dtype)
+        self._first = torch.empty(self.widths[0] + 1, hidden[0], dtype=dtype)
+        self._views: dict[int, _Views] = {}
+
+    def predict(self, parameters: FlatParameters, kernel: Kernel, x: Tensor, tame: Sequence[bool]) -> Tensor:
+        """The network's values ``(out, point)`` at ``x``, in a buffer that the next call overwrites."""
+        views = self._of(x.shape[1])
+        scale = kernel.scale
+        below = x[:-1].t()  # (point, in)
+        for layer, (u, a) in enumerate(zip(views.u, views.a, strict=True)):
+            weight_t = parameters.weights[layer].t()
+            torch.addmm(parameters.biases[layer], below, weight_t, beta=scale, alpha=scale, out=u.tensor)
+            if tame[layer]:
+                kernel.tame(u)
+            kernel.forward(u, a)
+            below = a.tensor
+        torch.mm(parameters.weights[-1], below.t(), out=views.out)
+        return views.out.add_(parameters.biases[-1].unsqueeze(1))
+
+    def add_gradient(
+        self, parameters: FlatParameters, kernel: Kernel, x: Tensor, error: Tensor, gradient: FlatParameters
+    ) -> None:
+        """Add a tile's gradient, given dloss/dvalues ``(out, point)``, after ``predict`` on the same ``x``."""
+        views = self._of(x.shape[1])
+        slope = kernel.slope
+        last = len(views.a)
+        gradient.weights[last].addmm_(error, views.a[-1].tensor)
+        gradient.biases[last].add_(error.sum(1))
+        h = torch.mm(error.t(), parameters.weights[last], out=views.g[last % 2][last - 1])
+        for layer in range(last - 1, 0, -1):
+            kernel.backward(h, views.u[layer], views.a[layer])
+            gradient.biases[layer].add_(h.sum(0), alpha=slope)
+            gradient.weights[layer].addmm_(h.t(), views.a[layer - 1].tensor, alpha=slope)
+            below = views.g[layer % 2][layer - 1]
+            h = below.addmm_(h, parameters.weights[layer], beta=0.0, alpha=slope)
+        kernel.backward(h, views.u[0], views.a[0])
+        torch.mm(x, h, out=self._first)  # (in + 1, out)
+        gradient.weights[0].add_(self._first[:-1].t(), alpha=slope)
+        gradient.biases[0].add_(self._first[-1], alpha=slope)
+
+    def _of(self, rows: int) -> _Views:
+        views = self._views.get(rows)
+        if views is None:
+            views = self._views[rows] = _Views(self, rows)
+        return views
+
+
+class _Views:
+    """The buffers cut to a number of rows. Layer l's gradient lies in buffer (l + 1) % 2, so neighbours never share."""
+
+    def __init__(self, network: TiledNetwork, rows: int) -> None:
+        hidden = network.widths[1:-1]
+
+        def cut(buffer: Tensor, width: int) -> Tensor:
+            return buffer[: rows * width].view(rows, width)
+
+        self.u = [Plane.of(cut(buffer, width)) for buffer, width in zip(network._u, hidden, strict=True)]
+        self.a = [Plane.of(cut(buffer, width)) for buffer, width in zip(network._a, hidden, strict=True)]
+        self.g = [[cut(buffer, width) for width in hidden] for buffer in network._g]
+        self.out = network._out[: rows * network.widths[-1]].view(network.widths[-1], rows)
