@@ -11,7 +11,14 @@ from typing import Protocol, TypeVar
 
 from service.records import Page
 
-__all__ = ["Position", "page_of", "position"]
+__all__ = ["BadCursorError", "Position", "page_of", "position"]
+
+
+class BadCursorError(ValueError):
+    """A cursor that no page gave out."""
+
+    def __init__(self, cursor: str) -> None:
+        super().__init__(f"cursor {cursor!a} is none that this service gave out")
 
 
 class _Placed(Protocol):
@@ -46,7 +53,7 @@ def position(cursor: str | None) -> Position | None:
     """What a cursor says.
 
     Raises:
-        ValueError: if the word is none that ``page_of`` gave out.
+        BadCursorError: if the word is none that ``page_of`` gave out.
 
     """
     if cursor is None:
@@ -56,5 +63,5 @@ def position(cursor: str | None) -> Position | None:
     except (ValueError, TypeError, binascii.Error, RecursionError):
         created, item_id = None, None
     if not isinstance(created, float) or not isinstance(item_id, str) or not item_id.isalnum():
-        raise ValueError(f"cursor {cursor!r} is none that this service gave out")
+        raise BadCursorError(cursor)
     return Position(created, item_id)

@@ -27,7 +27,7 @@ __all__ = [
     "run_of",
     "study_of",
 ]
-__all__ += ["config_json", "plan_json", "progress_json", "result_json", "result_of"]
+__all__ += ["config_json", "note_of", "plan_json", "progress_json", "result_json", "result_of"]
 
 T = TypeVar("T")
 _plan, _progress, _result = TypeAdapter(StudyPlan), TypeAdapter(ProgressNote), TypeAdapter(StudyResult)
@@ -80,13 +80,13 @@ class Study:
 class ClaimedStudy:
     """A study that a runner has taken. Every later write names ``lease_number``.
 
-    ``cancelling``: its former runner died before it could stop the study; say ``Store.cancelled`` now.
+    ``state`` is running; or cancelling when its former runner died before it could stop: say ``Store.cancelled`` now.
     """
 
     id: str
     plan: StudyPlan
     dataset: Dataset
-    cancelling: bool
+    state: StudyState
     lease_number: int
     owner: str
 
@@ -112,6 +112,11 @@ def progress_json(note: ProgressNote) -> dict[str, Any]:
 def result_json(result: StudyResult) -> dict[str, Any]:
     """A result as JSON data."""
     return _finite(_result.dump_python(result, mode="json"))
+
+
+def note_of(data: dict[str, Any]) -> ProgressNote:
+    """The progress note that ``progress_json`` wrote."""
+    return _progress.validate_python(data)
 
 
 def result_of(data: dict[str, Any]) -> StudyResult:
@@ -150,7 +155,7 @@ def dataset_of(row: DatasetRow) -> Dataset:
 
 def study_of(row: StudyRow) -> Study:
     """The record of a row."""
-    note = None if row.progress is None else _progress.validate_python(row.progress)
+    note = None if row.progress is None else note_of(row.progress)
     return Study(
         id=row.id,
         dataset_id=row.dataset_id,
@@ -187,7 +192,7 @@ def claimed_of(row: StudyRow, dataset: DatasetRow, owner: str) -> ClaimedStudy:
         id=row.id,
         plan=_plan.validate_python(row.plan),
         dataset=dataset_of(dataset),
-        cancelling=StudyState(row.state) is StudyState.CANCELLING,
+        state=StudyState(row.state),
         lease_number=row.lease_number,
         owner=owner,
     )

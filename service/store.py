@@ -94,7 +94,7 @@ class Store:
         return self._read(lambda session: store_datasets.by_content(session, content_hash))
 
     def datasets(self, limit: int = 50, cursor: str | None = None) -> Page[Dataset]:
-        """Datasets, newest first. Raises ValueError for a cursor that no page gave."""
+        """Datasets, newest first. Raises BadCursorError."""
         after = position(cursor)
         return self._read(lambda session: store_datasets.page(session, limit, after))
 
@@ -117,12 +117,12 @@ class Store:
         return self._read(lambda session: store_studies.result(session, study_id))
 
     def studies(self, limit: int = 50, cursor: str | None = None) -> Page[Study]:
-        """Studies, newest first. Raises ValueError for a cursor that no page gave."""
+        """Studies, newest first. Raises BadCursorError."""
         after = position(cursor)
         return self._read(lambda session: store_studies.page(session, limit, after))
 
     def trials(self, study: Study, limit: int = 100, cursor: str | None = None) -> Page[Trial]:
-        """A study's trials as Optuna recorded them, oldest first. Raises ValueError for a strange cursor."""
+        """A study's trials as Optuna recorded them, oldest first. Raises BadCursorError."""
         return self._read(lambda session: trial_records.page(session, study, limit, cursor))
 
     def request_cancel(self, study_id: str) -> Study | None:
@@ -134,14 +134,12 @@ class Store:
     # Studies, as the runner that holds the lease works on them
 
     def claim(self, owner: str, lease_seconds: float, *, only: str | None = None) -> ClaimedStudy | None:
-        """Take the study that has waited longest, or one whose runner has let its lease run out; with ``only``
-        that study or none.
+        """Take the study that has waited longest, or one whose runner has let its lease run out;
+        with ``only`` that study or none.
         """
         return self._write(lambda session: store_leases.claim(session, owner, lease_seconds, only))
 
-    def renew(
-        self, study_id: str, lease_number: int, lease_seconds: float
-    ) -> Literal["ok", "cancelling", "lost"]:
+    def renew(self, study_id: str, lease_number: int, lease_seconds: float) -> Literal["ok", "cancelling", "lost"]:
         """Hold on to a study for that long from now; what its row says: go on, stop, or drop it."""
         return self._write(lambda session: store_leases.renew(session, study_id, lease_number, lease_seconds))
 
@@ -183,7 +181,7 @@ class Store:
             found = current_version(connection)
         if found == HEAD:
             return None
-        return f"the database has schema version {found!r}, this service needs {HEAD!r}: run `vi3nr migrate`"
+        return f"the database has schema version {found!r}, this service needs {HEAD!r}: run `vi3nr db upgrade`"
 
     def _read(self, work: Callable[[Session], T]) -> T:
         return _transact(self._reader, work)

@@ -113,9 +113,7 @@ def record_run(session: Session, study_id: str, lease_number: int, run: Run) -> 
     """Record a run once; False if it had been recorded before. What stands never changes."""
     if run.study_id != study_id:
         raise ValueError(f"the run belongs to study {run.study_id!r}, not to {study_id!r}")
-    _write(
-        session, study_id, lease_number, {"lease_number": lease_number}
-    )  # locks the row: one writer a study
+    _write(session, study_id, lease_number, {"lease_number": lease_number})  # locks the row: one writer a study
     known = select(RunRow.id).where(
         RunRow.study_id == study_id,
         RunRow.family == run.family,
@@ -147,10 +145,7 @@ def record_run(session: Session, study_id: str, lease_number: int, run: Run) -> 
 
 def runs(session: Session, study_id: str) -> list[Run]:
     """Every run of a study, in the order of recording."""
-    return [
-        run_of(row)
-        for row in session.scalars(select(RunRow).filter_by(study_id=study_id).order_by(RunRow.id))
-    ]
+    return [run_of(row) for row in session.scalars(select(RunRow).filter_by(study_id=study_id).order_by(RunRow.id))]
 
 
 def record_progress(session: Session, study_id: str, lease_number: int, note: ProgressNote) -> None:
@@ -168,9 +163,7 @@ def complete(session: Session, study_id: str, lease_number: int, result: StudyRe
     """End a study with its answer; the answer's warnings join those of the request."""
     known = session.scalar(select(StudyRow.warnings).where(StudyRow.id == study_id)) or []
     warnings = list(dict.fromkeys([*known, *result.warnings]))
-    _finish(
-        session, "complete", study_id, lease_number, {"result": result_json(result), "warnings": warnings}
-    )
+    _finish(session, "complete", study_id, lease_number, {"result": result_json(result), "warnings": warnings})
 
 
 def fail(session: Session, study_id: str, lease_number: int, error: str) -> None:
@@ -190,9 +183,7 @@ def _held(statement: Update, lease_number: int) -> Update:
 def _finish(session: Session, name: str, study_id: str, lease_number: int, fields: dict[str, Any]) -> None:
     ended = {"lease_owner": None, "lease_until": None, "finished": clock()}
     if not changed(session, _held(transition(name, study_id), lease_number).values({**fields, **ended})):
-        raise LeaseLost(
-            f"study {study_id!r} is not held under lease {lease_number}, or its state forbids {name!r}"
-        )
+        raise LeaseLost(f"study {study_id!r} is not held under lease {lease_number}, or its state forbids {name!r}")
 
 
 def _write(session: Session, study_id: str, lease_number: int, fields: dict[str, Any]) -> None:

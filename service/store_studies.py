@@ -29,11 +29,7 @@ def changed(session: Session, statement: Update) -> bool:
 def transition(name: str, study_id: str) -> Update:
     """The conditional UPDATE of a transition: it finds no row if the study stands elsewhere."""
     step = TRANSITIONS[name]
-    return (
-        update(StudyRow)
-        .where(StudyRow.id == study_id, StudyRow.state.in_(step.sources))
-        .values(state=step.target)
-    )
+    return update(StudyRow).where(StudyRow.id == study_id, StudyRow.state.in_(step.sources)).values(state=step.target)
 
 
 def add(

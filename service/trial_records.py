@@ -11,12 +11,13 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import DateTime, Float, Integer, Row, Select, String, column, inspect, select, table
 from sqlalchemy.orm import Session
 
+from service.cursors import BadCursorError
 from service.records import Page, Study
 
 __all__ = ["TABLES", "Trial", "optuna_name", "page"]
@@ -31,9 +32,7 @@ TRIALS = table(
     column("datetime_start", DateTime),
     column("datetime_complete", DateTime),
 )
-VALUES = table(
-    "trial_values", column("trial_id", Integer), column("objective", Integer), column("value", Float)
-)
+VALUES = table("trial_values", column("trial_id", Integer), column("objective", Integer), column("value", Float))
 PARAMS = table(
     "trial_params",
     column("trial_id", Integer),
@@ -48,13 +47,14 @@ TABLES = (STUDIES, TRIALS, VALUES, PARAMS, ATTRIBUTES)
 
 @dataclass(frozen=True)
 class Trial:
-    """One trial of one family. ``attributes`` are what the search wrote down with it; times as Optuna has
-    them.
+    """One trial of one family. ``attributes`` are what the search wrote down with it.
+
+    Optuna records times in the local time of the runner; they are read as the local time of this process.
     """
 
     family: str
     number: int
-    state: str  # waiting, running, complete, pruned or fail
+    state: str  # waiting, running, complete, pruned or failed
     score: float | None
     parameters: dict[str, float] = field(default_factory=dict)
     attributes: dict[str, Any] = field(default_factory=dict)
@@ -84,8 +84,7 @@ def page(session: Session, study: Study, limit: int, cursor: str | None) -> Page
     for row in session.execute(select(ATTRIBUTES).where(ATTRIBUTES.c.trial_id.in_(ids))):
         attributes[row.trial_id][row.key] = json.loads(row.value_json)
     items = tuple(
-        _trial(row, names[row.study_name], parameters[row.trial_id], attributes[row.trial_id])
-        for row in shown
+        _trial(row, names[row.study_name], parameters[row.trial_id], attributes[row.trial_id]) for row in shown
     )
     return Page(items, _cursor(ids[-1]) if len(rows) > limit else None)
 
@@ -105,14 +104,18 @@ def _trial(row: Row[Any], family: str, parameters: dict[str, float], attributes:
     return Trial(
         family=family,
         number=row.number,
-        state=row.state.lower(),
+        state="failed" if row.state == "FAIL" else row.state.lower(),
         score=row.value,
         parameters=parameters,
         attributes=attributes,
-        started=row.datetime_start,
-        finished=row.datetime_complete,
+        started=_utc(row.datetime_start),
+        finished=_utc(row.datetime_complete),
         trial_id=row.trial_id,
     )
+
+
+def _utc(local: datetime | None) -> datetime | None:
+    return None if local is None else local.astimezone(UTC)
 
 
 def _cursor(trial_id: int) -> str:
@@ -127,5 +130,5 @@ def _after(cursor: str | None) -> int:
         if word[:1] != "t" or not word[1:].isdecimal() or len(word) > 18:
             raise ValueError(word)
     except ValueError:
-        raise ValueError(f"cursor {cursor!r} is none that this service gave out") from None
+        raise BadCursorError(cursor) from None
     return int(word[1:])

@@ -1,0 +1,275 @@
+"""What clients get. Times are UTC; scores are dB."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from service.records import Dataset, Study
+from service.states import StudyState
+from service.trial_records import Trial
+from vi3nr.activations import Activation, families
+from workers.result import ProgressNote
+
+__all__ = [
+    "ActivationAnswer",
+    "Activations",
+    "DatasetAnswer",
+    "Datasets",
+    "Health",
+    "Studies",
+    "StudyAnswer",
+    "TrialAnswer",
+    "Trials",
+    "activation_answer",
+    "dataset_answer",
+    "study_answer",
+    "trial_answer",
+]
+
+
+class Health(BaseModel):
+    """All is well."""
+
+    status: str = "ok"
+
+
+class Links(BaseModel):
+    """Where to go on."""
+
+    self: str
+    trials: str | None = None
+    best: str | None = None
+    dataset: str | None = None
+
+
+class DatasetAnswer(BaseModel):
+    """A stored signal, and what was done to the upload to make it."""
+
+    id: str
+    name: str
+    kind: str = Field(description="image")
+    points: int
+    in_dim: int
+    out_dim: int
+    shape: list[int] = Field(description="the grid: height, width")
+    original_size: list[int] = Field(description="width, height of the upload")
+    size: list[int] = Field(description="width, height that studies fit")
+    max_points: int
+    notes: list[str] = Field(description="what was done on the way, as sentences")
+    created: datetime
+    links: Links
+
+
+class Datasets(BaseModel):
+    """A page of datasets, newest first."""
+
+    items: list[DatasetAnswer]
+    next_cursor: str | None
+
+
+class BestSoFar(BaseModel):
+    """The best trial of the search so far: a score at the search horizon, from one seed."""
+
+    family: str
+    trial: int
+    score: float
+
+
+class StudyAnswer(BaseModel):
+    """Where a study stands."""
+
+    id: str
+    dataset_id: str
+    state: StudyState
+    phase: str | None = Field(description="search, continue, confirm or done; null before it begins")
+    progress: ProgressNote | None
+    best_so_far: BestSoFar | None
+    seconds_left: float | None = Field(description="an estimate; null when there is none")
+    warnings: list[str]
+    error: str | None
+    request: dict[str, Any]
+    created: datetime
+    started: datetime | None
+    finished: datetime | None
+    links: Links
+
+
+class Studies(BaseModel):
+    """A page of studies, newest first."""
+
+    items: list[StudyAnswer]
+    next_cursor: str | None
+
+
+class TrialParameters(BaseModel):
+    """What a trial tried; null where the search has not yet said."""
+
+    sigma_a: float | None
+    omega: float | None = Field(description="sine only: 1 / sigma_a")
+    sigma_p: float | None
+    sigma_p_first: float | None
+    bias_first: str | None = Field(description="rule of the first layer's biases, with its share")
+
+
+class TrialAnswer(BaseModel):
+    """One init config trained to the search horizon."""
+
+    family: str
+    number: int
+    state: str = Field(description="waiting, running, complete, pruned or failed")
+    score: float | None = Field(description="dB at the search horizon, or where it was pruned")
+    parameters: TrialParameters
+    searched: dict[str, float] = Field(description="the search's own axes, by the dashboard's names")
+    attempt: int = Field(description="1, or more when a trainer was lost and the same trial began again")
+    seconds: float | None = Field(description="of training")
+    note: str | None
+    started: datetime | None
+    finished: datetime | None
+
+
+class Trials(BaseModel):
+    """A page of trials, in the order in which they were asked for."""
+
+    items: list[TrialAnswer]
+    next_cursor: str | None
+
+
+class Interval(BaseModel):
+    """From low to high."""
+
+    low: float
+    high: float
+
+
+class Parameter(BaseModel):
+    """A parameter of a family besides its scale."""
+
+    name: str
+    default: float | None
+
+
+class ActivationAnswer(BaseModel):
+    """An activation family, and what is customary for it."""
+
+    family: str
+    label: str
+    formula: str
+    parameters: list[Parameter]
+    customary: list[dict[str, float]] = Field(description="scales in use: sigma_a, for sine also omega")
+    default_range: dict[str, Interval] | None = Field(description="of sigma_a, for sine also omega; null: no scale")
+    learning_rate: float
+    closed_form: list[str] = Field(description="moments with a closed form: mean, E f^2, E f'^2")
+
+
+class Activations(BaseModel):
+    """The families there are."""
+
+    items: list[ActivationAnswer]
+
+
+def _time(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _time_or_none(seconds: float | None) -> datetime | None:
+    return None if seconds is None else _time(seconds)
+
+
+def dataset_answer(dataset: Dataset) -> DatasetAnswer:
+    """A dataset as clients see it."""
+    return DatasetAnswer(
+        id=dataset.id,
+        name=dataset.name,
+        kind=dataset.kind,
+        points=dataset.points,
+        in_dim=dataset.in_dim,
+        out_dim=dataset.out_dim,
+        shape=list(dataset.shape),
+        original_size=dataset.meta["original_size"],
+        size=dataset.meta["size"],
+        max_points=dataset.meta["max_points"],
+        notes=dataset.meta["notes"],
+        created=_time(dataset.created),
+        links=Links(self=f"/v1/datasets/{dataset.id}"),
+    )
+
+
+def study_answer(study: Study) -> StudyAnswer:
+    """A study as clients see it."""
+    note, here = study.progress, f"/v1/studies/{study.id}"
+    best = None
+    if note is not None and note.best_family is not None and note.best_trial is not None:
+        best = BestSoFar(family=note.best_family, trial=note.best_trial, score=note.best_score or 0.0)
+    return StudyAnswer(
+        id=study.id,
+        dataset_id=study.dataset_id,
+        state=study.state,
+        phase=None if note is None else note.phase,
+        progress=note,
+        best_so_far=best,
+        seconds_left=study.seconds_left,
+        warnings=list(study.warnings),
+        error=study.error,
+        request=dict(study.request),
+        created=_time(study.created),
+        started=_time_or_none(study.started),
+        finished=_time_or_none(study.finished),
+        links=Links(
+            self=here, trials=f"{here}/trials", best=f"{here}/best", dataset=f"/v1/datasets/{study.dataset_id}"
+        ),
+    )
+
+
+def trial_answer(trial: Trial) -> TrialAnswer:
+    """A trial as clients see it."""
+    known = {**trial.parameters, **trial.attributes}
+    sigma_a = known.get("sigma_a")
+    omega = families()[trial.family].aliases.get("omega")
+    return TrialAnswer(
+        family=trial.family,
+        number=trial.number,
+        state=trial.state,
+        score=trial.score,
+        parameters=TrialParameters(
+            sigma_a=sigma_a,
+            omega=None if omega is None or sigma_a is None else omega / sigma_a,
+            sigma_p=known.get("sigma_p"),
+            sigma_p_first=known.get("sigma_p_first"),
+            bias_first=known.get("bias_first"),
+        ),
+        searched=trial.parameters,
+        attempt=known.get("attempt", 1),
+        seconds=known.get("seconds"),
+        note=known.get("note"),
+        started=trial.started,
+        finished=trial.finished,
+    )
+
+
+def activation_answer(family: type[Activation]) -> ActivationAnswer:
+    """A family as clients see it."""
+    own = [item for item in fields(family) if item.name != "sigma_a"]
+    low, high = family.sigma_a_range
+    ranges = {"sigma_a": Interval(low=low, high=high)}
+    for alias, constant in family.aliases.items():
+        ranges[alias] = Interval(low=constant / high, high=constant / low)
+    return ActivationAnswer(
+        family=family.family,
+        label=family.label,
+        formula=family.formula,
+        parameters=[
+            Parameter(name=item.name, default=item.default if isinstance(item.default, int | float) else None)
+            for item in own
+        ],
+        customary=[
+            {"sigma_a": scale, **{alias: constant / scale for alias, constant in family.aliases.items()}}
+            for scale in family.customary_sigma_a
+        ],
+        default_range=ranges if family.has_scale else None,
+        learning_rate=family.learning_rate,
+        closed_form=list(family.closed_form),
+    )

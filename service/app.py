@@ -1,0 +1,82 @@
+"""The API: ``create_app(settings)``. Imports neither torch nor ray nor optuna; nothing happens at import."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from service import routes_datasets, routes_health, routes_studies, routes_theory
+from service.blobs import BlobStore
+from service.body_limit import BodyLimit
+from service.database import make_engine
+from service.images import ImageReader
+from service.problems import ProblemBody, add_problem_handlers
+from service.rooms import Rooms
+from service.settings import Settings
+from service.store import Store
+
+__all__ = ["create_app"]
+
+FORM_OVERHEAD = 65_536  # bytes of a multipart body that are not the file
+DESCRIPTION = """\
+Finds the initialisation of an implicit neural representation that suits your data: upload an image, ask for a
+study, load the best init config in three lines of PyTorch. Errors are RFC 9457 problems.
+"""
+TAGS = [
+    {"name": "datasets", "description": "Signals to fit."},
+    {"name": "studies", "description": "Searches for the best init config, and their answers."},
+    {"name": "theory", "description": "What is known without training."},
+    {"name": "health", "description": "For supervisors."},
+]
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application over the database and blobs of ``settings``. The schema is somebody else's to
+    upgrade.
+    """
+    engine = make_engine(settings.url)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        engine.dispose()
+
+    app = FastAPI(
+        title="vi3nr",
+        version="1",
+        description=DESCRIPTION,
+        openapi_tags=TAGS,
+        lifespan=lifespan,
+    )
+    app.state.rooms = Rooms(settings, Store(engine), BlobStore(settings.blob_dir), ImageReader(settings))
+    for routes in (routes_datasets, routes_studies, routes_theory, routes_health):
+        app.include_router(routes.router)
+    add_problem_handlers(app)
+    uploads = {routes_datasets.router.prefix: settings.max_upload_bytes + FORM_OVERHEAD}
+    app.add_middleware(BodyLimit, limits=uploads, otherwise=settings.max_json_bytes)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way
+    return app
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    """FastAPI's schema with our problems in the place of its own validation errors."""
+    if app.openapi_schema is None:
+        schema = get_openapi(
+            title=app.title,
+            version=app.version,
+            description=app.description,
+            tags=app.openapi_tags,
+            routes=app.routes,
+        )
+        schemas = schema.setdefault("components", {}).setdefault("schemas", {})
+        for unused in ("HTTPValidationError", "ValidationError"):
+            schemas.pop(unused, None)
+        problem = ProblemBody.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas.update(problem.pop("$defs"))
+        schemas["Problem"] = problem
+        app.openapi_schema = schema
+    return app.openapi_schema

@@ -1,0 +1,167 @@
+"""Errors as RFC 9457 problems: ``application/problem+json``, whatever went wrong, the field and the value
+named.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.exc import OperationalError
+from starlette.exceptions import HTTPException
+
+__all__ = ["FieldError", "Problem", "ProblemBody", "add_problem_handlers", "documented", "problem_response"]
+
+MEDIA_TYPE = "application/problem+json"
+SHOWN = 200  # characters of a value that an answer repeats
+NOT_JSON = "the body is not JSON"
+log = logging.getLogger(__name__)
+
+
+class FieldError(BaseModel):
+    """One thing wrong with one field."""
+
+    field: str = Field(description="where, e.g. activations[0].sigma_a.low")
+    value: str | None = Field(description="what was received, as text, cut after 200 characters")
+    message: str = Field(description="what is wrong with it")
+
+
+class ProblemBody(BaseModel):
+    """RFC 9457 problem details. ``detail`` is a sentence for people."""
+
+    model_config = ConfigDict(title="Problem")
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    errors: list[FieldError] = []
+
+
+class Problem(Exception):  # noqa: N818 -- RFC 9457 calls it so
+    """An error that knows its status and its sentence. Raised anywhere in a request, answered as a
+    problem.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        errors: Sequence[FieldError] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status, self.detail, self.errors, self.headers = status, detail, tuple(errors), headers
+
+    @classmethod
+    def of_field(cls, field: str, value: Any, message: str, status: int = 422) -> Problem:
+        """A problem with one field."""
+        return cls.of_fields([FieldError(field=field, value=shown(value), message=message)], status)
+
+    @classmethod
+    def of_fields(cls, errors: Sequence[FieldError], status: int = 422) -> Problem:
+        """A problem with several fields; the detail tells all of them."""
+        return cls(status, "; ".join(_sentence(error) for error in errors), errors)
+
+
+def shown(value: Any) -> str:
+    """A received value as text that any encoding can carry."""
+    text = ascii(value)
+    return text if len(text) <= SHOWN else text[: SHOWN - 3] + "..."
+
+
+def _sentence(error: FieldError) -> str:
+    got = "" if error.value is None else f", got {error.value}"
+    return f"{error.field}: {error.message}{got}"
+
+
+def problem_response(
+    status: int, detail: str, errors: Sequence[FieldError] = (), headers: Mapping[str, str] | None = None
+) -> Response:
+    """The answer itself. ASCII only, so that no received text can break it."""
+    body = ProblemBody(title=HTTPStatus(status).phrase, status=status, detail=detail, errors=list(errors))
+    content = json.dumps(body.model_dump(), ensure_ascii=True, allow_nan=False)
+    return Response(content, status_code=status, headers=dict(headers or {}), media_type=MEDIA_TYPE)
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI entry of the problems that an endpoint can answer with."""
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
+
+
+def add_problem_handlers(app: FastAPI) -> None:
+    """Answer every error as a problem."""
+    app.add_exception_handler(Problem, _on_problem)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(OperationalError, _on_database)
+    app.add_exception_handler(Exception, _on_surprise)
+
+
+async def _on_problem(_: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    return problem_response(error.status, error.detail, error.errors, error.headers)
+
+
+async def _on_invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    sent = request.headers.get("content-type", "")[:SHOWN]
+    found = error.errors()
+    if any(item["type"] == "json_invalid" for item in found):
+        return problem_response(400, f"{NOT_JSON}: {found[0].get('ctx', {}).get('error', '')}")
+    if any(len(item["loc"]) == 1 and isinstance(item.get("input"), bytes) for item in found):
+        return problem_response(415, f"the body must be application/json, got {sent!a}")
+    if any(item["loc"] == ("body", "files") for item in found) and not sent.startswith("multipart/form-data"):
+        return problem_response(415, f"the body must be multipart/form-data, got {sent!a}")
+    errors = [_field_error(item) for item in found]
+    return problem_response(422, Problem.of_fields(errors).detail, errors)
+
+
+def _field_error(item: Mapping[str, Any]) -> FieldError:
+    missing = item["type"] == "missing"
+    message = str(item["msg"]).removeprefix("Value error, ")
+    message = {"extra_forbidden": "there is no such field", "missing": "is required"}.get(item["type"], message)
+    message = message[:1].lower() + message[1:]
+    value = None if missing else shown(item.get("input"))
+    return FieldError(field=_path(item["loc"]), value=value, message=message)
+
+
+def _path(location: Sequence[str | int]) -> str:
+    """``("body", "activations", 0, "<range>", "low")`` as ``activations[0].low``: <...> are a union's
+    branches.
+    """
+    path = ""
+    for part in location[1:] if len(location) > 1 else location:
+        if isinstance(part, int):
+            path += f"[{part}]"
+        elif not part.startswith("<"):
+            path += f".{ascii(part)[1:-1]}" if path else ascii(part)[1:-1]
+    return path[:SHOWN]
+
+
+async def _on_http(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    detail = error.detail
+    if detail == HTTPStatus(error.status_code).phrase:
+        detail = {404: "there is nothing at this address", 405: "this address does not take this method"}.get(
+            error.status_code, detail
+        )
+    return problem_response(error.status_code, str(detail), headers=error.headers)
+
+
+async def _on_database(_: Request, error: Exception) -> Response:
+    log.error("the database cannot be used", exc_info=error)
+    return problem_response(503, "the database cannot be used now; try again", headers={"Retry-After": "5"})
+
+
+async def _on_surprise(_: Request, error: Exception) -> Response:
+    log.error("an error that nobody foresaw", exc_info=error)
+    return problem_response(500, "the service failed in a way that nobody foresaw; its log tells more")

@@ -1,0 +1,61 @@
+"""What the endpoints work with: the store, the blobs and the image reader of one application."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Query, Request
+
+from service.blobs import BlobStore
+from service.cursors import BadCursorError
+from service.images import ImageReader
+from service.problems import Problem, shown
+from service.settings import Settings
+from service.store import Store
+
+__all__ = ["Cursor", "Limit", "Rooms", "RoomsOf", "cursor_problem", "is_id", "not_found"]
+
+ID = re.compile(r"[0-9a-f]{1,32}")
+
+
+@dataclass(frozen=True)
+class Rooms:
+    """Made once by ``create_app``."""
+
+    settings: Settings
+    store: Store
+    blobs: BlobStore
+    images: ImageReader
+
+
+def _rooms(request: Request) -> Rooms:
+    rooms: Rooms = request.app.state.rooms
+    return rooms
+
+
+RoomsOf = Annotated[Rooms, Depends(_rooms)]
+Limit = Annotated[int, Query(ge=1, le=200, description="items a page")]
+Cursor = Annotated[str | None, Query(max_length=200, description="next_cursor of the page before")]
+
+
+def is_id(word: str) -> bool:
+    """Whether a word can be an id at all: the database need not see any other."""
+    return ID.fullmatch(word) is not None
+
+
+@contextmanager
+def cursor_problem(cursor: str | None) -> Iterator[None]:
+    """A cursor that no page gave out is the client's mistake."""
+    try:
+        yield
+    except BadCursorError as error:
+        raise Problem.of_field("cursor", cursor, str(error)) from None
+
+
+def not_found(what: str, word: str) -> Problem:
+    """404: there is no such thing."""
+    return Problem(404, f"there is no {what} {shown(word)}")

@@ -1,0 +1,118 @@
+"""``/v1/datasets``: images come in, signals are kept."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, File, Form, Request, Response, UploadFile
+
+from service.answers import DatasetAnswer, Datasets, dataset_answer
+from service.images import UnreadableImageError
+from service.problems import Problem, documented
+from service.records import Dataset
+from service.rooms import Cursor, Limit, Rooms, RoomsOf, cursor_problem, is_id, not_found
+
+__all__ = ["find_dataset", "router"]
+
+router = APIRouter(prefix="/v1/datasets", tags=["datasets"])
+DEFAULT_POINTS = 16_384
+READING = b"vi3nr image 1"  # part of the content hash: change it when the same bytes become another signal
+FORM_FIELDS = {"files", "max_points"}
+STATUS = {"type": 415, "size": 422, "content": 422}
+
+
+async def _known_fields(request: Request) -> None:
+    form = await request.form()
+    for name in form:
+        if name not in FORM_FIELDS:
+            raise Problem.of_field(ascii(name)[1:-1], "...", "there is no such field")
+
+
+@router.post(
+    "",
+    status_code=201,
+    summary="Store an image",
+    response_model=DatasetAnswer,
+    dependencies=[Depends(_known_fields)],
+    responses={200: {"model": DatasetAnswer, "description": "It was stored before"}, **documented(400, 413, 415, 422)},
+)
+def add_dataset(
+    rooms: RoomsOf,
+    response: Response,
+    files: Annotated[list[UploadFile], File(description="one PNG, JPEG, WebP or TIFF image")],
+    max_points: Annotated[
+        int, Form(ge=4, description="a larger image is made smaller, its aspect ratio kept")
+    ] = DEFAULT_POINTS,
+) -> DatasetAnswer:
+    """The image becomes a signal: coordinates in [-1, 1]^2 and values in [-1, 1].
+
+    The same file with the same options is stored once. Transparent parts are laid over white; of several
+    frames the first is taken; a larger image is made smaller by area averaging.
+    """
+    settings = rooms.settings
+    if len(files) != 1:
+        raise Problem.of_field("files", f"{len(files)} files", "one image makes a dataset: send exactly one")
+    if max_points > settings.max_points:
+        raise Problem.of_field("max_points", max_points, f"must be at most {settings.max_points}")
+    data = files[0].file.read(settings.max_upload_bytes + 1)
+    name = _shown_name(files[0].filename)
+    if len(data) > settings.max_upload_bytes:
+        raise Problem.of_field("files", name, f"has more than {settings.max_upload_bytes} bytes", 413)
+    dataset, known = _stored(rooms, name, data, max_points)
+    response.headers["Location"] = f"/v1/datasets/{dataset.id}"
+    if known:
+        response.status_code = 200
+    return dataset_answer(dataset)
+
+
+def _stored(rooms: Rooms, name: str, data: bytes, max_points: int) -> tuple[Dataset, bool]:
+    """The dataset, and whether it was there before."""
+    content_hash = hashlib.sha256(b"%b, max_points %d\n" % (READING, max_points) + data).hexdigest()
+    known = rooms.store.dataset_by_content(content_hash)
+    if known is not None:
+        return known, True
+    try:
+        image = rooms.images.read(data, max_points)
+    except UnreadableImageError as error:
+        raise Problem.of_field("files", name, str(error), STATUS[error.kind]) from None
+    meta = {
+        "original_size": list(image.original),
+        "size": list(image.size),
+        "channels": image.channels,
+        "max_points": max_points,
+        "notes": list(image.notes),
+    }
+    blob_key = rooms.blobs.put(image.signal.to_bytes())
+    dataset = rooms.store.add_dataset(
+        name=name, content_hash=content_hash, signal=image.signal, blob_key=blob_key, meta=meta
+    )
+    return dataset, False
+
+
+def _shown_name(filename: str | None) -> str:
+    """What to call the upload: the last part of its name, printable; it is shown and is never a path."""
+    last = (filename or "").replace("\\", "/").rsplit("/", 1)[-1]
+    return "".join(letter for letter in last if letter.isprintable())[:255] or "image"
+
+
+@router.get("", summary="List datasets", response_model=Datasets, responses=documented(422))
+def list_datasets(rooms: RoomsOf, limit: Limit = 50, cursor: Cursor = None) -> Datasets:
+    """Newest first."""
+    with cursor_problem(cursor):
+        page = rooms.store.datasets(limit, cursor)
+    return Datasets(items=[dataset_answer(dataset) for dataset in page.items], next_cursor=page.next_cursor)
+
+
+@router.get("/{dataset_id}", summary="Show a dataset", response_model=DatasetAnswer, responses=documented(404))
+def show_dataset(rooms: RoomsOf, dataset_id: str) -> DatasetAnswer:
+    """One dataset."""
+    dataset = find_dataset(rooms, dataset_id)
+    if dataset is None:
+        raise not_found("dataset", dataset_id)
+    return dataset_answer(dataset)
+
+
+def find_dataset(rooms: Rooms, dataset_id: str) -> Dataset | None:
+    """The dataset, None if there is none."""
+    return rooms.store.dataset(dataset_id) if is_id(dataset_id) else None

@@ -1,0 +1,136 @@
+"""``/v1/studies``: asked for here, carried out by the runner, answered here. The two meet in the database
+alone.
+"""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+
+from service.answers import (
+    Studies,
+    StudyAnswer,
+    Trials,
+    study_answer,
+    trial_answer,
+)
+from service.plans import study_plan
+from service.problems import Problem, documented
+from service.records import Study
+from service.rooms import Cursor, Limit, Rooms, RoomsOf, cursor_problem, is_id, not_found
+from service.routes_datasets import find_dataset
+from service.schemas import StudyRequest
+from service.states import FINISHED, StudyState
+from service.store import new_id
+from workers.result import StudyResult
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/v1/studies", tags=["studies"])
+NO_BEST = {
+    StudyState.QUEUED: "the study waits for a runner: there is no best config yet",
+    StudyState.RUNNING: "the study is running: there is no best config yet",
+    StudyState.CANCELLING: "the study is being cancelled: it will have no best config",
+    StudyState.CANCELLED: "the study was cancelled: it has no best config",
+    StudyState.FAILED: "the study failed and has no best config",
+}
+
+
+@router.post(
+    "",
+    status_code=202,
+    summary="Ask for a study",
+    response_model=StudyAnswer,
+    responses=documented(400, 413, 415, 422),
+)
+def add_study(rooms: RoomsOf, request: StudyRequest, response: Response) -> StudyAnswer:
+    """Which initialisation suits a dataset best? The study is queued; ask at Location how it stands.
+
+    Trials are searched with the VI3NR initialisation, one Optuna study a family; the finalists and the usual
+    initialisations are then trained with the same fresh seeds.
+    """
+    dataset = find_dataset(rooms, request.dataset_id)
+    if dataset is None:
+        raise Problem.of_field("dataset_id", request.dataset_id, "there is no such dataset")
+    plan, warnings = study_plan(new_id(), request, dataset, rooms.settings)
+    study = rooms.store.add_study(
+        plan=plan, dataset_id=dataset.id, request=request.model_dump(mode="json"), warnings=warnings
+    )
+    response.headers["Location"] = f"/v1/studies/{study.id}"
+    response.headers["Retry-After"] = str(rooms.settings.retry_after_seconds)
+    return study_answer(study)
+
+
+@router.get("", summary="List studies", response_model=Studies, responses=documented(422))
+def list_studies(rooms: RoomsOf, limit: Limit = 50, cursor: Cursor = None) -> Studies:
+    """Newest first."""
+    with cursor_problem(cursor):
+        page = rooms.store.studies(limit, cursor)
+    return Studies(items=[study_answer(study) for study in page.items], next_cursor=page.next_cursor)
+
+
+@router.get("/{study_id}", summary="Show a study", response_model=StudyAnswer, responses=documented(404))
+def show_study(rooms: RoomsOf, study_id: str, response: Response) -> StudyAnswer:
+    """How it stands: state, progress, the best trial so far, an estimate of the time left."""
+    study = _study(rooms, study_id)
+    if study.state not in FINISHED:
+        response.headers["Retry-After"] = str(rooms.settings.retry_after_seconds)
+    return study_answer(study)
+
+
+@router.get(
+    "/{study_id}/trials", summary="List a study's trials", response_model=Trials, responses=documented(404, 422)
+)
+def list_trials(rooms: RoomsOf, study_id: str, limit: Limit = 100, cursor: Cursor = None) -> Trials:
+    """The trials of all its families, in the order in which they were asked for; none before a runner
+    began.
+    """
+    study = _study(rooms, study_id)
+    with cursor_problem(cursor):
+        page = rooms.store.trials(study, limit, cursor)
+    return Trials(items=[trial_answer(trial) for trial in page.items], next_cursor=page.next_cursor)
+
+
+@router.get(
+    "/{study_id}/best",
+    summary="The best init config",
+    response_model=StudyResult,
+    responses=documented(404, 409),
+)
+def show_best(rooms: RoomsOf, study_id: str) -> StudyResult:
+    """Families ranked, each with its winner's init config, the score with its interval, and the comparison
+    with the usual initialisations over the same seeds. 409 until the study is completed.
+    """
+    study = _study(rooms, study_id)
+    if study.state is not StudyState.COMPLETED:
+        sentence = NO_BEST[study.state]
+        raise Problem(409, f"{sentence}: {study.error}" if study.error else sentence)
+    result = rooms.store.result(study_id)
+    if result is None:
+        raise not_found("result of study", study_id)
+    return result
+
+
+@router.post(
+    "/{study_id}/cancel",
+    status_code=202,
+    summary="Cancel a study",
+    response_model=StudyAnswer,
+    responses=documented(404, 409),
+)
+def cancel_study(rooms: RoomsOf, study_id: str) -> StudyAnswer:
+    """A queued study ends at once, a running one as soon as its runner notices. Asking again changes
+    nothing.
+    """
+    study = rooms.store.request_cancel(study_id) if is_id(study_id) else None
+    if study is None:
+        raise not_found("study", study_id)
+    if study.state in (StudyState.COMPLETED, StudyState.FAILED):
+        raise Problem(409, f"the study is {study.state.value}: there is nothing to cancel")
+    return study_answer(study)
+
+
+def _study(rooms: Rooms, study_id: str) -> Study:
+    study = rooms.store.study(study_id) if is_id(study_id) else None
+    if study is None:
+        raise not_found("study", study_id)
+    return study
