@@ -1,0 +1,83 @@
+"""A small study and the loop that a runner turns, for the tests of the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import optuna
+from optuna.storages import RDBStorage
+
+from vi3nr.ensemble.interface import Recipe
+from vi3nr.signals import Signal, image_signal
+from workers.engine import Engine
+from workers.events import Event, Run, RunFinished, StudyCompleted, StudyFailed, TrialFinished
+from workers.plan import FamilyPlan, Network, StudyPlan
+from workers.result import StudyResult
+from workers.study import optuna_study_name
+
+
+def small_signal() -> Signal:
+    """A 12 x 12 picture with some detail."""
+    y, x = np.mgrid[0:12, 0:12] / 12
+    pixels = 128 + 100 * np.sin(9 * x) * np.cos(7 * y)
+    return image_signal(np.stack([pixels, pixels.T, 255 - pixels], axis=-1).astype(np.uint8))
+
+
+PLAN = StudyPlan(
+    study_id="s",
+    families=(FamilyPlan("gaussian"),),
+    network=Network(width=8, hidden_layers=1),
+    recipe=Recipe(steps=200),
+    trials=8,
+    seed=3,
+    search_steps=80,
+    method="analytic",
+    objective="fit",
+    finalists=2,
+    seeds=3,
+    baselines=None,
+)
+
+
+def plan(study_id: str, families: Sequence[str] = ("gaussian",), **changes: object) -> StudyPlan:
+    """The small study under a name, with changes."""
+    return replace(PLAN, study_id=study_id, families=tuple(FamilyPlan(name) for name in families), **changes)
+
+
+@dataclass
+class Record:
+    """What a runner would have written down."""
+
+    runs: list[Run] = field(default_factory=list)
+    trials: list[TrialFinished] = field(default_factory=list)
+    results: dict[str, StudyResult] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+
+    def take(self, events: Sequence[Event]) -> None:
+        self.events += events
+        for event in events:
+            if isinstance(event, RunFinished):
+                self.runs.append(event.run)
+            elif isinstance(event, TrialFinished):
+                self.trials.append(event)
+            elif isinstance(event, StudyCompleted):
+                self.results[event.study_id] = event.result
+            elif isinstance(event, StudyFailed):
+                self.errors[event.study_id] = event.error
+
+
+def drive(engine: Engine, record: Record, stop: Callable[[int], bool] = lambda _: False, limit: int = 20000) -> Record:
+    """Step until no study is active, or until ``stop`` (given the number of steps made)."""
+    for count in range(limit):
+        record.take(engine.step(0.0))
+        if not engine.studies or stop(count + 1):
+            return record
+    raise AssertionError(f"no end after {limit} steps")
+
+
+def trials_of(storage: RDBStorage, study_id: str, family: str = "gaussian") -> list[optuna.trial.FrozenTrial]:
+    """What Optuna recorded."""
+    return optuna.load_study(study_name=optuna_study_name(study_id, family), storage=storage).get_trials()

@@ -1,0 +1,244 @@
+"""Many studies on one pool of trainers: ``step()`` = schedule, run, absorb; it returns what the caller is to record."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
+
+from optuna.storages import RDBStorage
+
+from vi3nr.signals import Signal
+from workers.events import Event, Run, StudyCompleted, StudyFailed, StudyProgressed
+from workers.jobs import Job
+from workers.plan import StudyPlan
+from workers.pool import Admission, Device, DeviceLost, Pool, Turn, TurnDone
+from workers.scheduler import FairShare, Position, turn_steps
+from workers.storage import StorageUnavailableError
+from workers.study import StudyProgram
+
+__all__ = ["Engine"]
+
+T = TypeVar("T")
+
+
+@dataclass
+class _Resident:
+    """A member in a slot."""
+
+    study_id: str
+    job: Job
+    step: int
+
+    @property
+    def position(self) -> Position:
+        return Position(self.step, self.job.segment, self.job.member.until)
+
+
+@dataclass
+class _Seat:
+    """What the engine knows of a device: who sits in its slots, who has to go, and whether it is running a turn."""
+
+    residents: dict[str, _Resident] = field(default_factory=dict)  # by member key
+    leaving: list[str] = field(default_factory=list)
+    signals: set[str] = field(default_factory=set)  # keys of the signals in the turn that is running
+    busy: bool = False
+
+
+class Engine:
+    """Runs studies until each is completed, failed or aborted. Not for use by several threads."""
+
+    def __init__(self, pool: Pool, storage: RDBStorage) -> None:
+        self._pool, self._storage = pool, storage
+        self._studies: dict[str, StudyProgram] = {}
+        self._seats: dict[str, _Seat] = {}
+        self._fair = FairShare()
+        self._events: list[Event] = []
+        self._changed: set[str] = set()
+        self._withdrawn: set[str] = set()  # signals that no study needs any more, still in a running turn
+        self._signals = 0
+
+    @property
+    def studies(self) -> tuple[str, ...]:
+        """The studies that are active."""
+        return tuple(self._studies)
+
+    def add(self, plan: StudyPlan, signal: Signal, runs: Sequence[Run], lease: int) -> None:
+        """Take a study up where its recorded trials and ``runs`` leave it.
+
+        ``lease`` is higher than that of whoever ran it before. A plan that cannot be run becomes a StudyFailed of the
+        next step. Raises ValueError for a study that is active, StorageUnavailableError without a database.
+        """
+        if plan.study_id in self._studies:
+            raise ValueError(f"study {plan.study_id!r} is active already")
+        self._signals += 1
+        key = f"{plan.study_id} signal {self._signals}"
+        try:
+            program = StudyProgram(plan, signal, runs, signal_key=key, lease=lease, storage=self._storage)
+        except StorageUnavailableError:
+            raise
+        except Exception as error:
+            self._events.append(StudyFailed(plan.study_id, _explain(error)))
+            return
+        self._pool.publish(key, signal)
+        self._studies[plan.study_id] = program
+        self._fair.join(plan.study_id)
+        self._changed.add(plan.study_id)
+
+    def abort(self, study_id: str) -> None:
+        """Stop a study: its members leave their slots, its running trials are failed. Unknown ones are ignored."""
+        program = self._studies.get(study_id)
+        if program is not None:
+            self._remove(study_id)
+            program.close()
+
+    def step(self, timeout: float) -> list[Event]:
+        """Fill free slots, run, and take in what has ended; waits up to ``timeout`` seconds for something to end.
+
+        Raises StorageUnavailableError when the database stays away; studies can then be taken up again by a new engine.
+        """
+        self._schedule()
+        if self._studies and not self._events:
+            for done in self._pool.wait(timeout):
+                if isinstance(done, DeviceLost):
+                    self._lose(done.device_id)
+                else:
+                    self._absorb(done)
+        self._settle()
+        events, self._events = self._events, []
+        return events
+
+    def _schedule(self) -> None:
+        devices = {device.id: device for device in self._pool.devices()}
+        for gone in [key for key, seat in self._seats.items() if key not in devices and not seat.busy]:
+            self._lose(gone)
+        self._withdraw()
+        for device in devices.values():
+            seat = self._seats.setdefault(device.id, _Seat())
+            if not seat.busy:
+                self._start(device, seat)
+
+    def _start(self, device: Device, seat: _Seat) -> None:
+        """Fill a device's free slots and let it run to the nearest report."""
+        admitted: list[Admission] = []
+        while len(seat.residents) < device.slots:
+            resident = self._next_resident()
+            if resident is None:
+                break
+            seat.residents[resident.job.member.key] = resident
+            admitted.append(Admission(resident.job.group, resident.job.member))
+        if not seat.residents:
+            return
+        steps = turn_steps(resident.position for resident in seat.residents.values())
+        turn = Turn(tuple(admitted), tuple(seat.leaving), steps)
+        seat.leaving = []
+        seat.signals = {resident.job.group.signal_key for resident in seat.residents.values()}
+        seat.busy = True
+        self._pool.start(device.id, turn)
+
+    def _next_resident(self) -> _Resident | None:
+        """A member for a free slot, from the study that is most behind."""
+        held = Counter(resident.study_id for seat in self._seats.values() for resident in seat.residents.values())
+        for study_id in self._fair.order(held):
+            job = self._guarded(study_id, self._studies[study_id].next_job)
+            if job is not None:
+                self._changed.add(study_id)
+                start = job.member.start
+                return _Resident(study_id, job, 0 if start is None else start.step)
+        return None
+
+    def _absorb(self, done: TurnDone) -> None:
+        seat = self._seats.setdefault(done.device_id, _Seat())
+        seat.busy, seat.signals = False, set()
+        reported = {progress.key for progress in done.progress}
+        for progress in done.progress:
+            resident = seat.residents.get(progress.key)
+            if resident is None:
+                continue  # it was aborted while the turn was running
+            resident.step = progress.step
+            self._fair.charge(resident.study_id, progress.seconds)
+            self._changed.add(resident.study_id)
+            program = self._studies[resident.study_id]
+            evict = self._guarded(resident.study_id, partial(program.absorb, progress))
+            if evict or progress.finished:
+                seat.residents.pop(progress.key, None)
+            if evict and not progress.finished:
+                seat.leaving.append(progress.key)
+        for key in seat.residents.keys() - reported:
+            resident = seat.residents.pop(key, None)
+            if resident is not None:
+                self._lose_resident(key, resident)
+
+    def _lose(self, device_id: str) -> None:
+        """A device is gone, and with it what it trained."""
+        seat = self._seats.pop(device_id, _Seat())
+        for key, resident in seat.residents.items():
+            self._lose_resident(key, resident)
+
+    def _lose_resident(self, key: str, resident: _Resident) -> None:
+        program = self._studies.get(resident.study_id)
+        if program is not None:
+            self._changed.add(resident.study_id)
+            self._guarded(resident.study_id, partial(program.lost, key))
+
+    def _settle(self) -> None:
+        """Tell what has changed, and complete the studies that are done."""
+        for study_id, program in list(self._studies.items()):
+            happened = self._empty(program)
+            if study_id in self._changed or happened:
+                self._guarded(study_id, partial(self._tell, study_id, program))
+        self._changed.clear()
+
+    def _tell(self, study_id: str, program: StudyProgram) -> None:
+        note = program.progress()
+        completed = StudyCompleted(study_id, program.result()) if program.done else None
+        self._events.append(StudyProgressed(study_id, note))
+        if completed is not None:
+            self._events.append(completed)
+            self._remove(study_id)
+
+    def _guarded(self, study_id: str, call: Callable[[], T]) -> T | None:
+        """``call()``; whatever goes wrong in a study's own program fails this study and no other."""
+        try:
+            return call()
+        except StorageUnavailableError:
+            raise
+        except Exception as error:
+            program = self._studies[study_id]
+            self._empty(program)
+            self._remove(study_id)
+            self._events.append(StudyFailed(study_id, _explain(error)))
+            program.close()
+            return None
+
+    def _empty(self, program: StudyProgram) -> bool:
+        happened = bool(program.outbox)
+        self._events += program.outbox
+        program.outbox.clear()
+        return happened
+
+    def _remove(self, study_id: str) -> None:
+        program = self._studies.pop(study_id)
+        self._fair.leave(study_id)
+        self._changed.discard(study_id)
+        for seat in self._seats.values():
+            for key in [key for key, resident in seat.residents.items() if resident.study_id == study_id]:
+                del seat.residents[key]
+                seat.leaving.append(key)
+        self._withdrawn.add(program.signal_key)
+        self._withdraw()
+
+    def _withdraw(self) -> None:
+        """Free the signals of studies that have ended, once no running turn uses them."""
+        in_use = {key for seat in self._seats.values() for key in seat.signals}
+        for key in self._withdrawn - in_use:
+            self._pool.withdraw(key)
+        self._withdrawn &= in_use
+
+
+def _explain(error: Exception) -> str:
+    """A sentence for the study's owner."""
+    text = str(error) or "no reason was given"
+    return text if isinstance(error, ValueError) else f"{type(error).__name__}: {text}"

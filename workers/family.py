@@ -1,0 +1,162 @@
+"""The program of one family of a study: search, continue, confirm, done.
+
+What comes next is a function of the recorded trials and runs alone, so a study taken up again does exactly the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+
+from vi3nr.ensemble.interface import Progress
+from workers.arms import ArmSpec, customary_arms, finalist_arm, same_scale_arms
+from workers.confirm import missing_runs
+from workers.events import Event, Run
+from workers.jobs import Job, Setting
+from workers.plan import FamilyPlan, StudyPlan
+from workers.result import FamilyResult
+from workers.runs import CONTINUATION, RunPhase, Wish
+from workers.search import Outcome
+from workers.seeds import confirmation_seed
+from workers.trials import TrialPhase
+from workers.verdict import arm_of, family_result
+
+__all__ = ["PHASES", "FamilyProgram"]
+
+PHASES = ("search", "continue", "confirm", "done")
+
+
+class FamilyProgram:
+    """Hands out jobs for free slots and takes reports in; knows its phase and, in the end, its result."""
+
+    def __init__(
+        self,
+        plan: StudyPlan,
+        family: FamilyPlan,
+        setting: Setting,
+        trials: TrialPhase,
+        recorded: Iterable[Run],
+        outbox: list[Event],
+    ) -> None:
+        self.family, self.trials = family.family, trials
+        self._plan, self._setting = plan, setting
+        self.runs = RunPhase(setting, recorded, outbox)
+        self._customary = customary_arms(family.family, family.parameters, setting.widths, plan.baselines)
+
+    @property
+    def phase(self) -> str:
+        """``search`` while trials are missing, then ``continue``, ``confirm`` and ``done``."""
+        if not self.trials.done:
+            return "search"
+        if self._continuing():
+            return "continue"
+        return "confirm" if self._unconfirmed() else "done"
+
+    @property
+    def running(self) -> int:
+        """Slots held."""
+        return self.trials.running + self.runs.running
+
+    @property
+    def runs_total(self) -> int:
+        """Runs in all: exact once the search has ended, before that as if every rule got a second sigma_a."""
+        plan = self._plan
+        first, chosen = min(2, plan.seeds), (2 if self._customary else 1)
+        baselines = len(self._customary) * 2 if not self.settled else len(self._arms) - len(self._finalists)
+        finalists = len(self._finalists) if self.trials.done else plan.finalists
+        continued = finalists if self._continues else 0
+        return continued + (finalists + baselines) * first + chosen * (plan.seeds - first)
+
+    @property
+    def steps(self) -> tuple[int, int]:
+        """Member steps done and in all."""
+        plan = self._plan
+        full, rest = plan.recipe.steps, plan.recipe.steps - plan.search_steps
+        continued = len([arm for arm, replicate in self.runs.scores if replicate == CONTINUATION])
+        confirmed = self.runs.finished - continued
+        done = self.trials.steps_done + continued * rest + confirmed * full + self.runs.steps_running
+        finalists = len(self._finalists) if self.trials.done else plan.finalists
+        continuations = finalists if self._continues else 0
+        total = plan.trials * plan.search_steps + continuations * rest + (self.runs_total - continuations) * full
+        return min(done, total), total
+
+    def next_job(self) -> Job | None:
+        """What to put into a free slot. The usual initialisations fill slots that the search leaves empty."""
+        job = self.trials.next_job()
+        if job is not None:
+            return job
+        if self.trials.done and (wishes := self._continuing()):
+            job = self.runs.next_job(wishes)
+        return job or self.runs.next_job(self._unconfirmed())
+
+    def absorb(self, progress: Progress) -> bool:
+        """Take a report in; True if the member has to leave its slot."""
+        if self.trials.holds(progress.key):
+            return self.trials.absorb(progress)
+        self.runs.absorb(progress)
+        return False
+
+    def lost(self, key: str) -> None:
+        """The trainer of a member died."""
+        (self.trials if self.trials.holds(key) else self.runs).lost(key)
+
+    def close(self) -> None:
+        """Stop; nothing is left running in the record."""
+        self.trials.close()
+        self.runs.close()
+
+    def result(self) -> FamilyResult:
+        """The answer, once the phase is ``done``."""
+        arms = [arm_of(arm, self.runs.recorded(arm.name)) for arm in self._arms]
+        setting, finished = self._setting, self.trials.finished
+        return family_result(self.family, setting.learning_rate, arms, replicates=self._plan.seeds, trials=finished)
+
+    @property
+    def settled(self) -> bool:
+        """Whether all arms are known: the search is over and its finalists are ranked at the full horizon."""
+        return self.trials.done and not self._continuing()
+
+    @property
+    def _continues(self) -> bool:
+        return self._plan.search_steps < self._plan.recipe.steps
+
+    @cached_property
+    def _found(self) -> tuple[tuple[Outcome, ArmSpec], ...]:
+        """The finalists and their arms; asked for only when the search is over, and constant from then on."""
+        configs = [(outcome, self.trials.config(outcome.params)) for outcome in self.trials.finalists()]
+        return tuple((outcome, finalist_arm(self.family, outcome.number, config)) for outcome, config in configs)
+
+    @property
+    def _finalists(self) -> list[ArmSpec]:
+        return [arm for _, arm in self._found] if self.trials.done else []
+
+    @property
+    def _arms(self) -> list[ArmSpec]:
+        """The arms known now: the usual ones from the start, then the finalists, then the usual ones at their scale."""
+        return [*self._finalists, *self._customary, *(self._same_scale if self.settled else ())]
+
+    @cached_property
+    def _same_scale(self) -> tuple[ArmSpec, ...]:
+        scores = self.runs.scores
+        if self._continues:
+            best = max(self._finalists, key=lambda arm: scores[arm.name, CONTINUATION])
+        else:
+            best = self._finalists[0]
+        return same_scale_arms(self._customary, best.config.sigma_a, self._setting.widths)
+
+    def _continuing(self) -> list[Wish]:
+        """The finalists that still have to be trained on to the full horizon; only when the search is over."""
+        if not self._continues:
+            return []
+        scores = self.runs.scores
+        return [
+            Wish(arm, CONTINUATION, outcome.seed, self.trials.state(outcome.order))
+            for outcome, arm in self._found
+            if (arm.name, CONTINUATION) not in scores
+        ]
+
+    def _unconfirmed(self) -> Sequence[Wish]:
+        """The confirmation runs that may start now."""
+        missing = missing_runs(self._arms, self.runs.scores, self._plan.seeds, settled=self.settled)
+        seed = self._plan.seed
+        return [Wish(arm, replicate, confirmation_seed(seed, replicate)) for arm, replicate in missing]

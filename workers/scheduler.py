@@ -1,0 +1,76 @@
+"""Who gets the next free slot, and how far a turn goes. Pure: it knows neither torch nor ray nor optuna.
+
+What it maximises
+  1. slots in use: a free slot is offered to every study in turn until one has something to train;
+  2. fairness between studies: the offer goes first to the study that holds the fewest slots, then to the one that
+     was served the least device time, so a study of long trials and one of short trials get equal time;
+  3. few turns: a turn runs to the nearest report that any member on the device owes.
+
+What it never does
+  - ask a study for work while no slot is free (an asked trial occupies the sampler's mind until it is told);
+  - let a newcomer catch up on the time before it came: it starts level with the least served;
+  - carry a member past its report or its horizon: all reports of a study stand on one grid of steps, so that
+    pruning compares like with like;
+  - take a slot away from a member that trains: studies change places only when a slot is free.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+__all__ = ["REPORTS", "FairShare", "Position", "segment_length", "turn_steps"]
+
+REPORTS = 8  # reports that a full training gives: enough for two pruning checkpoints and a curve, few for a database
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a member stands: at ``step``, owing a report at each multiple of ``segment`` and at ``until``."""
+
+    step: int
+    segment: int
+    until: int
+
+    @property
+    def to_report(self) -> int:
+        """Steps to the next report, at least 1."""
+        return max(1, min((self.step // self.segment + 1) * self.segment, self.until) - self.step)
+
+
+def segment_length(horizon: int) -> int:
+    """Steps between the reports of a training of ``horizon`` steps."""
+    return max(1, -(-horizon // REPORTS))
+
+
+def turn_steps(positions: Iterable[Position]) -> int:
+    """How far to advance a device so that no member passes a report. Raises ValueError for no members."""
+    steps = [position.to_report for position in positions]
+    if not steps:
+        raise ValueError("a turn needs at least one member")
+    return min(steps)
+
+
+class FairShare:
+    """The device time that each active study was served, counted from a level start."""
+
+    def __init__(self) -> None:
+        self._served: dict[str, float] = {}
+
+    def join(self, study_id: str) -> None:
+        """Let a study take part, level with the least served one."""
+        self._served[study_id] = min(self._served.values(), default=0.0)
+
+    def leave(self, study_id: str) -> None:
+        """Forget a study; unknown ones are ignored."""
+        self._served.pop(study_id, None)
+
+    def charge(self, study_id: str, seconds: float) -> None:
+        """Book device time on a study; unknown ones are ignored."""
+        if study_id in self._served:
+            self._served[study_id] += seconds
+
+    def order(self, held: Mapping[str, int]) -> list[str]:
+        """Studies in the order in which a free slot is offered; ``held`` counts the slots each one occupies now."""
+        joined = list(self._served)
+        return sorted(joined, key=lambda study: (held.get(study, 0), self._served[study], joined.index(study)))

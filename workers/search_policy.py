@@ -1,0 +1,35 @@
+"""How the search proposes and prunes: the one place that names Optuna's sampler and pruner."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from optuna.distributions import FloatDistribution
+from optuna.pruners import BasePruner, PercentilePruner
+from optuna.samplers import BaseSampler, TPESampler
+
+from workers.scheduler import segment_length
+
+__all__ = ["make_pruner", "make_sampler", "pruning_steps"]
+
+CHECKPOINTS = (4, 6)  # of the eight reports: a trial may be pruned at half and at three quarters of the search horizon
+KEPT = 50.0  # a trial goes on if it is in the best 50 % of the completed ones at the checkpoint
+
+
+def make_sampler(space: Mapping[str, FloatDistribution], seed: int, start_points: int) -> BaseSampler:  # noqa: ARG001
+    """A sampler whose proposals depend on ``seed`` and the recorded trials alone.
+
+    TPE, multivariate and with running trials counted as bad (Optuna's defaults); it takes over as soon as the start
+    points, which stand in for random first draws, are through.
+    """
+    return TPESampler(seed=seed, n_startup_trials=max(1, start_points))
+
+
+def make_pruner(start_points: int) -> BasePruner:
+    """Prune what is below the median of the completed trials at its step, once the start points have completed."""
+    return PercentilePruner(KEPT, n_startup_trials=max(4, start_points))
+
+
+def pruning_steps(search_steps: int) -> frozenset[int]:
+    """The steps at which a trial may be pruned, on the grid of its reports."""
+    return frozenset(k * segment_length(search_steps) for k in CHECKPOINTS) - {search_steps}

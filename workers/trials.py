@@ -1,0 +1,193 @@
+"""The search phase of one family: trials trained to the search horizon or pruned, and the best ones' states kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from vi3nr.activations import families
+from vi3nr.config import InitConfig
+from vi3nr.ensemble.interface import WORST_SCORE, Member, MemberState, Progress
+from workers.arms import bias_label
+from workers.events import Event, TrialFinished
+from workers.jobs import MAX_ATTEMPTS, Job, Setting
+from workers.scheduler import segment_length
+from workers.search import Asked, FamilySearch, Outcome
+from workers.search_space import SearchSpace
+
+__all__ = ["Moments", "TrialPhase"]
+
+MAX_DROPPED = 5  # trials that lost their trainer at every attempt, before the study gives up
+
+
+@dataclass(frozen=True)
+class Moments:
+    """How a config's moments are computed: the coordinates' second moment, the method, and Monte Carlo's seed."""
+
+    input_second_moment: float
+    method: str
+    seed: int
+
+
+@dataclass
+class _Live:
+    asked: Asked
+    step: int = 0
+    seconds: float = 0.0
+
+
+class TrialPhase:
+    """Asks only when called for a free slot, counts an order once, and knows its finalists when it is done.
+
+    What has happened is appended to ``outbox``.
+    """
+
+    def __init__(
+        self,
+        setting: Setting,
+        search: FamilySearch,
+        space: SearchSpace,
+        moments: Moments,
+        *,
+        trials: int,
+        search_steps: int,
+        finalists: int,
+        outbox: list[Event],
+    ) -> None:
+        self._setting, self._search, self._space, self._moments = setting, search, space, moments
+        self._trials, self._steps, self._finalists, self._outbox = trials, search_steps, finalists, outbox
+        self._segment = segment_length(search_steps)
+        self._live: dict[str, _Live] = {}
+        self._states: dict[int, MemberState] = {}  # by order, of the present best only
+
+    @property
+    def done(self) -> bool:
+        """Whether all trials asked for have finished."""
+        return len(self._search.outcomes) >= self._trials and not self._live
+
+    @property
+    def running(self) -> int:
+        """Trials that hold a slot."""
+        return len(self._live)
+
+    @property
+    def finished(self) -> int:
+        """Trials that count."""
+        return len(self._search.outcomes)
+
+    @property
+    def steps_done(self) -> int:
+        """Member steps behind us; a pruned trial has saved its remaining ones and counts whole."""
+        return self.finished * self._steps + sum(live.step for live in self._live.values())
+
+    @property
+    def seconds(self) -> float:
+        """Device seconds of finished and running trials."""
+        finished = sum(outcome.seconds for outcome in self._search.outcomes)
+        return finished + sum(live.seconds for live in self._live.values())
+
+    def ranking(self) -> list[Outcome]:
+        """The trials that reached the search horizon, best first; those whose config was impossible are left out."""
+        complete = [o for o in self._search.outcomes if o.state == "complete" and o.note is None]
+        return sorted(complete, key=lambda outcome: (-outcome.score, outcome.order))
+
+    def finalists(self) -> list[Outcome]:
+        """The best few. Raises ValueError when no trial could be trained at all."""
+        best = self.ranking()[: self._finalists]
+        if not best:
+            notes = [outcome.note for outcome in self._search.outcomes if outcome.note]
+            reason = notes[-1] if notes else "all were pruned"
+            raise ValueError(f"no trial of {self._setting.family} reached the search horizon: {reason}")
+        return best
+
+    def config(self, params: Mapping[str, float]) -> InitConfig:
+        """The init config of searched numbers."""
+        moments = self._moments
+        return self._space.config(
+            params,
+            self._setting.widths,
+            input_second_moment=moments.input_second_moment,
+            method=moments.method,
+            seed=moments.seed,
+        )
+
+    def state(self, order: int) -> MemberState | None:
+        """A finalist's training state at the search horizon, if this process still has it."""
+        return self._states.get(order)
+
+    def next_job(self) -> Job | None:
+        """Ask for a trial and make it a member; None when enough are running or finished. Only for a free slot.
+
+        A config that cannot be built (its biases leave the weights no variance) ends at once with the worst score.
+        """
+        while self.finished + len(self._live) < self._trials:
+            asked = self._search.ask()
+            try:
+                config = self.config(asked.params)
+            except ValueError as error:
+                self._tell(self._search.finish(asked.number, WORST_SCORE, note=str(error)))
+                continue
+            self._search.describe(asked.number, self._facts(config))
+            key = f"{self._setting.study_id} {self._setting.family} trial {asked.number}"
+            self._live[key] = _Live(asked)
+            member = Member(key, config, asked.seed, self._setting.learning_rate, self._steps)
+            return Job.of(self._setting, member, self._steps)
+        return None
+
+    def absorb(self, progress: Progress) -> bool:
+        """Take a report in; True if the trial is pruned and has to leave its slot."""
+        live = self._live[progress.key]
+        live.step, live.seconds = progress.step, live.seconds + progress.seconds
+        number = live.asked.number
+        score = WORST_SCORE if progress.diverged else progress.score
+        if not progress.finished and progress.step % self._segment:
+            return False  # a turn cut short for a neighbour on the same device
+        prune = self._search.report(number, progress.step, score)
+        if not (progress.finished or prune):
+            return False
+        del self._live[progress.key]
+        self._search.describe(number, {"best_score": progress.best_score, "best_step": progress.best_step})
+        if not progress.finished:
+            self._tell(self._search.prune(number, score, seconds=live.seconds))
+            return True
+        self._tell(self._search.finish(number, score, seconds=live.seconds))
+        if progress.state is not None:
+            self._keep(live.asked.order, progress.state)
+        return False
+
+    def lost(self, key: str) -> None:
+        """A trial's trainer died. Raises RuntimeError when that happens to trial after trial."""
+        number = self._live.pop(key).asked.number
+        self._search.fail_and_retry(number)
+        self._outbox.append(TrialFinished(self._setting.study_id, self._setting.family, number, "failed", None))
+        if self._search.dropped >= MAX_DROPPED:
+            raise RuntimeError(
+                f"{self._search.dropped} trials of {self._setting.family} lost their trainer {MAX_ATTEMPTS} times each"
+            )
+
+    def close(self) -> None:
+        """Leave no trial running in the record."""
+        self._live.clear()
+        self._search.close()
+
+    def holds(self, key: str) -> bool:
+        """Whether this member is one of the running trials."""
+        return key in self._live
+
+    def _tell(self, outcome: Outcome) -> None:
+        setting = self._setting
+        event = TrialFinished(setting.study_id, setting.family, outcome.number, outcome.state, outcome.score)
+        self._outbox.append(event)
+
+    def _keep(self, order: int, state: MemberState) -> None:
+        """Keep a state while its trial is among the best; the others' are let go."""
+        best = {outcome.order for outcome in self.ranking()[: self._finalists]}
+        self._states = {o: kept for o, kept in {**self._states, order: state}.items() if o in best}
+
+    def _facts(self, config: InitConfig) -> dict[str, Any]:
+        """What a person wants to read on a trial besides the searched axes."""
+        facts: dict[str, Any] = {"sigma_a": config.sigma_a, "sigma_p": config.sigma_p}
+        facts |= {"sigma_p_first": config.sigma_p_first, "bias_first": bias_label(config)}
+        aliases = families()[config.family].aliases
+        return facts | {alias: constant / config.sigma_a for alias, constant in aliases.items()}

@@ -1,0 +1,123 @@
+"""From the recorded runs to the answer: arms with intervals, the paired comparison and sentences for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from vi3nr.activations import activation
+from vi3nr.config import Stability
+from vi3nr.theory import stable_sigma_p
+from workers.arms import ArmSpec, bias_label
+from workers.events import Run
+from workers.plan import StudyPlan
+from workers.result import Arm, Comparison, FamilyResult, Interval, StudyResult
+from workers.statistics import mean_interval, paired_interval
+
+__all__ = ["METRIC", "arm_of", "compare", "family_result", "study_result"]
+
+METRIC = "PSNR over all points in dB, data range 2"
+
+
+def arm_of(spec: ArmSpec, runs: Sequence[Run]) -> Arm:
+    """One line of the confirmation table. ``runs`` are the arm's, by replicate from 0."""
+    values = tuple(run.score for run in runs)
+    config = spec.config
+    return Arm(
+        name=spec.name,
+        kind=spec.kind,
+        family=config.family,
+        sigma_a=config.sigma_a,
+        sigma_p=config.sigma_p,
+        sigma_p_first=config.sigma_p_first,
+        bias_first=bias_label(config),
+        score=mean_interval(values),
+        values=values,
+        diverged=sum(run.diverged for run in runs),
+        trial=spec.trial,
+        init_config=config,
+    )
+
+
+def compare(found: Arm, baseline: Arm) -> Comparison:
+    """The best found config against the best usual one, over the seeds that both were trained from."""
+    gain = paired_interval(dict(enumerate(found.values)), dict(enumerate(baseline.values)))
+    if gain.low is not None and gain.low > 0.0:
+        verdict = "better"
+    elif gain.high is not None and gain.high < 0.0:
+        verdict = "worse"
+    else:
+        verdict = "as_good"
+    return Comparison(baseline.name, gain, verdict, _sentence(found.name, baseline.name, gain, verdict))
+
+
+def family_result(
+    family: str, learning_rate: float, arms: Sequence[Arm], *, replicates: int, trials: int
+) -> FamilyResult:
+    """Rank a family's arms. The winner is the best mean among the arms with all ``replicates``."""
+    ranked = sorted(arms, key=lambda arm: -arm.score.mean)
+    full = [arm for arm in ranked if arm.score.n >= replicates]
+    found = next((arm for arm in full if arm.kind == "finalist"), None)
+    usual = next((arm for arm in full if arm.kind == "baseline"), None)
+    winner = full[0]
+    stable = _stability(winner)
+    return FamilyResult(
+        family=family,
+        learning_rate=learning_rate,
+        winner=winner,
+        comparison=None if found is None or usual is None else compare(found, usual),
+        arms=tuple(ranked),
+        trials=trials,
+        stability_sigma_p=stable.sigma_p,
+        stability_kind=stable.kind,
+    )
+
+
+def study_result(plan: StudyPlan, families: Sequence[FamilyResult], *, points: int, channels: int) -> StudyResult:
+    """Rank the families by their winners' means, and say what a reader should beware of."""
+    ranked = sorted(families, key=lambda family: -family.winner.score.mean)
+    return StudyResult(
+        objective=plan.objective,
+        metric=METRIC,
+        steps=plan.recipe.steps,
+        search_steps=plan.search_steps,
+        points=points,
+        families=tuple(ranked),
+        warnings=(*_memorising(ranked[0].winner, points, channels), *_diverged(ranked)),
+    )
+
+
+def _sentence(found: str, usual: str, gain: Interval, verdict: str) -> str:
+    if gain.low is None or gain.high is None:
+        return f"{found} scores {gain.mean:+.1f} dB against {usual} on one seed; one seed cannot tell which is better."
+    interval = f"95 % interval {gain.low:.1f} to {gain.high:.1f}, {gain.n} seeds"
+    if verdict == "better":
+        return f"{found} gains {gain.mean:.1f} dB ({interval}) over {usual}."
+    if verdict == "worse":
+        return f"Your usual default, {usual}, is already best: keep it. {found} loses {-gain.mean:.1f} dB ({interval})."
+    if gain.mean < 0.0:
+        return (
+            f"{found} is about as good as {usual}: {gain.mean:+.1f} dB ({interval}). If that is your default, keep it."
+        )
+    return f"{found} is as good as {usual}: {gain.mean:+.1f} dB ({interval})."
+
+
+def _stability(winner: Arm) -> Stability:
+    config = winner.init_config
+    return stable_sigma_p(activation(config.family, config.sigma_a, **config.parameters))
+
+
+def _memorising(winner: Arm, points: int, channels: int) -> list[str]:
+    parameters = sum((layer.fan_in + 1) * layer.fan_out for layer in winner.init_config.layers)
+    if parameters <= points * channels:
+        return []
+    return [
+        f"The network has {parameters} parameters for {points} x {channels} values: it can memorise them, and a high "
+        "PSNR then says little about the points between."
+    ]
+
+
+def _diverged(families: Sequence[FamilyResult]) -> list[str]:
+    arms = [arm for family in families for arm in family.arms if arm.diverged]
+    return [
+        f"{arm.name} diverged in {arm.diverged} of {arm.score.n} runs; each of them counts as -100 dB." for arm in arms
+    ]
