@@ -12,12 +12,12 @@ import threading
 import time
 from collections.abc import Callable
 
-from workers.engine import Engine
-
 from service.blobs import BlobStore
 from service.records import ClaimedStudy, LeaseLost
+from service.states import StudyState
 from service.store import Store
 from vi3nr.signals import Signal
+from workers.engine import Engine
 from workers.events import Event, RunFinished, StudyCompleted, StudyFailed, StudyProgressed, TrialFinished
 
 __all__ = ["Runner"]
@@ -67,9 +67,9 @@ class Runner:
             self._give_back()
 
     def turn(self, timeout: float) -> None:
-        """Claim, renew, step, record: once."""
-        self._claim()
+        """Renew, claim, step, record: once. Renewing comes first, so that no runner claims its own late study."""
         self._renew()
+        self._claim()
         for event in self._engine.step(timeout) if self._held else ():
             if event.study_id in self._held:
                 self._record(event, self._held[event.study_id])
@@ -84,7 +84,7 @@ class Runner:
             self._begin(study)
 
     def _begin(self, study: ClaimedStudy) -> None:
-        if study.cancelling:
+        if study.state is StudyState.CANCELLING:
             self._drop(study.id)
             self._store.cancelled(study.id, study.lease_number)
             return

@@ -101,10 +101,11 @@ def default_ranges(family: str, signal: Signal) -> Ranges:
     """Where a family's good configs lie for this signal: a decade or so around the guess on each scale."""
     habit = _HABITS.get(family, _PLAIN)
     bandwidth = habit.bandwidth * _extent(signal)
+    stable = _stable_rho(family)
     scale = families()[family].sigma_a_range if families()[family].has_scale else (habit.sigma_a, habit.sigma_a)
     return Ranges(
         sigma_a=scale,
-        rho=(habit.rho / 4, habit.rho * 3),
+        rho=(min(habit.rho / 4, stable / 2), max(habit.rho * 3, stable * 2)),
         bandwidth=(bandwidth / 4, bandwidth * 4),
         share_first=habit.share_range,
     )

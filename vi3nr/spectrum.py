@@ -27,12 +27,10 @@ def energy_frequency(signal: Signal, fraction: float) -> float:
         Radians per coordinate unit.
 
     Raises:
-        ValueError: if the fraction is not in (0, 1), the points are not a grid, or the signal is constant.
+        ValueError: if the fraction is not in (0, 1), or the signal is constant.
     """
     if not 0.0 < fraction < 1.0:
         raise ValueError(f"fraction must lie in (0, 1), got {fraction!r}")
-    if math.prod(signal.shape) != len(signal.values):
-        raise ValueError(f"a spectrum needs values on a grid, got {len(signal.values)} points for shape {signal.shape}")
     values = signal.values.astype(np.float64).reshape(*signal.shape, -1)  # (*grid, channel)
     axes = tuple(range(len(signal.shape)))
     coefficients = fft.dctn(values - values.mean(axis=axes, keepdims=True), axes=axes, norm="ortho")

@@ -4,6 +4,7 @@ import numpy as np
 import optuna
 import pytest
 from optuna.distributions import FloatDistribution
+
 from workers.sampler import SurfaceSampler
 from workers.surface import expected_improvement, fit_surface
 

@@ -1,0 +1,72 @@
+"""What the service's processes do after their settings are read: the API, a runner, the dashboard.
+
+Each is one command (``vi3nr api | runner | dashboard``), for the embedded supervisor and for a deployment alike.
+Imports are inside: the API must load neither torch nor ray.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import threading
+
+from service.lifeline import end_with_parent
+from service.settings import Settings
+
+__all__ = ["run_api", "run_dashboard", "run_runner"]
+
+
+def run_api(settings: Settings, host: str, port: int, fd: int | None) -> None:
+    """Serve HTTP until SIGTERM."""
+    import uvicorn
+
+    from service.app import create_app
+
+    end_with_parent()
+    _log()
+    uvicorn.run(create_app(settings), host=host, port=port, fd=fd, log_level="info", access_log=False, log_config=None)
+
+
+def run_runner(settings: Settings) -> None:
+    """Work on studies until SIGTERM; give back what is held."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    end_with_parent()
+    _log()
+
+    from service.blobs import BlobStore
+    from service.database import make_engine
+    from service.runner import Runner
+    from service.store import Store
+    from workers.engine import Engine
+    from workers.pool_ray import RayPool
+    from workers.storage import open_storage
+
+    database = make_engine(settings.url)
+    pool = RayPool(settings.ray_address or None)
+    try:
+        runner = Runner(
+            Store(database), BlobStore(settings.blob_dir), Engine(pool, open_storage(settings.url)),
+            owner=f"{socket.gethostname()}:{os.getpid()}",
+            lease_seconds=settings.lease_seconds, capacity=settings.studies_at_once,
+        )  # fmt: skip
+        runner.run(stop)
+    finally:
+        pool.close()
+        database.dispose()
+
+
+def run_dashboard(settings: Settings, host: str, port: int, fd: int | None) -> None:
+    """Serve the read-only Optuna dashboard until SIGTERM."""
+    end_with_parent()
+    from service.dashboard import serve_dashboard
+
+    listener = socket.create_server((host, port)) if fd is None else socket.socket(fileno=fd)
+    serve_dashboard(settings.url, listener)
+
+
+def _log() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")

@@ -1,0 +1,113 @@
+"""Results and progress as a person reads them in a terminal."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+
+from vi3nr.config import InitConfig
+from workers.result import Arm, FamilyResult, Interval, ProgressNote, StudyResult
+
+__all__ = ["print_init", "print_result", "progress_text", "snippet"]
+
+
+def snippet(path: str) -> str:
+    """The three lines of PyTorch that load a config."""
+    return (
+        "from vi3nr import INR, InitConfig\n"
+        f'config = InitConfig.from_json(open("{path}").read())\n'
+        "network = INR.from_config(config, seed=0)"
+    )
+
+
+def progress_text(note: ProgressNote | None, seconds_left: float | None) -> str:
+    """One line: phase, counts, best so far, time left."""
+    if note is None:
+        return "waiting for a runner"
+    parts = [f"{note.phase}: {note.trials_done} of {note.trials_total} trials"]
+    if note.phase != "search":
+        parts.append(f"{note.runs_done} of {note.runs_total} runs")
+    if note.best_score is not None:
+        parts.append(f"best so far {note.best_score:.2f} dB ({note.best_family} trial {note.best_trial})")
+    if seconds_left is not None:
+        parts.append(f"about {_duration(seconds_left)} left")
+    return ", ".join(parts)
+
+
+def print_result(console: Console, result: StudyResult, saved: dict[str, str]) -> None:
+    """The answer of each family, best first, with its table of confirmation; ``saved`` maps a family to its file."""
+    for place, family in enumerate(result.families):
+        first_of_several = place == 0 and len(result.families) > 1
+        console.print()
+        console.rule(f"[bold]{family.family}[/bold]" + (" (best of the families)" if first_of_several else ""))
+        _print_family(console, result, family)
+        console.print(f"saved: {saved[family.family]}")
+    best = result.families[0]
+    console.print()
+    console.print("Load the best one:", style="bold")
+    console.print(snippet(saved[best.family]), highlight=False, soft_wrap=True)
+    for warning in result.warnings:
+        console.print(f"note: {warning}", style="yellow")
+
+
+def _print_family(console: Console, result: StudyResult, family: FamilyResult) -> None:
+    winner = family.winner
+    console.print(f"[bold]{_settings(winner)}[/bold]")
+    console.print(f"{_interval(winner.score)} dB PSNR after {result.steps} steps, {winner.score.n} fresh seeds")
+    if family.comparison is not None:
+        console.print(family.comparison.sentence, style="green" if family.comparison.verdict == "better" else "")
+    table = Table(box=None, pad_edge=False)
+    table.add_column("init")
+    for heading in ("sigma_a", "sigma_p", "sigma_p_first", "PSNR dB (95 %)", "seeds"):
+        table.add_column(heading, justify="right")
+    for arm in family.arms:
+        style = "bold" if arm.name == winner.name else ("" if arm.kind == "finalist" else "dim")
+        table.add_row(
+            arm.name, _number(arm.sigma_a), _number(arm.sigma_p), _number(arm.sigma_p_first),
+            _interval(arm.score), str(arm.score.n), style=style,
+        )  # fmt: skip
+    console.print(table)
+
+
+def print_init(console: Console, config: InitConfig) -> None:
+    """An init config, layer by layer."""
+    console.print(
+        f"[bold]{config.family}[/bold], sigma_a {_number(config.sigma_a)}, sigma_p {_number(config.sigma_p)}, "
+        f"sigma_p_first {_number(config.sigma_p_first)}, {config.distribution}, moments by {config.method}"
+    )
+    if config.stability is not None:
+        value = "none" if config.stability.sigma_p is None else _number(config.stability.sigma_p)
+        console.print(f"theory's stable sigma_p: {value} (kind: {config.stability.kind})")
+    table = Table(box=None, pad_edge=False)
+    for heading in ("layer", "fan_in", "fan_out", "weight std", "weight bound", "bias std"):
+        table.add_column(heading, justify="right")
+    for index, layer in enumerate(config.layers):
+        table.add_row(
+            str(index), str(layer.fan_in), str(layer.fan_out),
+            _number(layer.weight_std), _number(layer.weight_bound), _number(layer.bias_std),
+        )  # fmt: skip
+    console.print(table)
+
+
+def _settings(arm: Arm) -> str:
+    parts = [f"sigma_a = {_number(arm.sigma_a)}"]
+    if arm.family == "sine":
+        parts[0] += f" (omega = {1 / arm.sigma_a:.4g})"
+    if arm.kind == "baseline":
+        return f"{arm.name}: {parts[0]}"
+    parts += [f"sigma_p = {_number(arm.sigma_p)}", f"sigma_p_first = {_number(arm.sigma_p_first)}"]
+    return ", ".join([*parts, f"first layer's biases: {arm.bias_first}"])
+
+
+def _interval(interval: Interval) -> str:
+    if interval.low is None or interval.high is None:
+        return f"{interval.mean:.2f}"
+    return f"{interval.mean:.2f} ({interval.low:.2f} to {interval.high:.2f})"
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
