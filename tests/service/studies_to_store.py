@@ -1,0 +1,69 @@
+"""Plans, runs, notes and results as small as can be, for tests that store them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vi3nr.activations import activation
+from vi3nr.config import InitConfig
+from vi3nr.ensemble.interface import Recipe
+from vi3nr.profile import vi3nr_config
+from vi3nr.signals import image_signal
+from workers.events import Run
+from workers.plan import BiasChoice, FamilyPlan, Network, Range, StudyPlan
+from workers.result import Arm, Comparison, FamilyResult, Interval, ProgressNote, StudyResult
+
+SIGNAL = image_signal(np.arange(48, dtype=np.uint8).reshape(4, 4, 3))
+
+
+def config(family: str = "gaussian") -> InitConfig:
+    return vi3nr_config(activation(family), (2, 8, 8, 3), sigma_p=0.123456789012345678)
+
+
+def plan(study_id: str) -> StudyPlan:
+    gaussian = FamilyPlan("gaussian", {}, Range(0.01, 0.3), 0.25, None, None, BiasChoice("share", Range(0.1, 0.5)))
+    return StudyPlan(
+        study_id=study_id,
+        families=(gaussian, FamilyPlan("sine")),
+        network=Network(8, 1),
+        recipe=Recipe(50),
+        trials=4,
+        seed=0,
+        search_steps=20,
+        method="analytic",
+        objective="fit",
+        finalists=1,
+        seeds=2,
+        baselines=None,
+    )
+
+
+def run(study_id: str, replicate: int = 0, score: float = 23.4) -> Run:
+    return Run(
+        study_id=study_id,
+        family="gaussian",
+        arm="gaussian trial 3",
+        kind="finalist",
+        replicate=replicate,
+        score=score,
+        best_score=score,
+        best_step=50,
+        diverged=False,
+        seconds=0.1,
+        config=config(),
+        curve=((25, 20.1), (50, score)),
+    )
+
+
+def note(done: int, total: int = 100, phase: str = "search") -> ProgressNote:
+    return ProgressNote(phase, 1, 8, 0, 6, done, total, 0.5, "gaussian", 0, 21.5)
+
+
+def result() -> StudyResult:
+    interval = Interval(25.0, 24.5, 25.5, 2)
+    arm = Arm(
+        "gaussian trial 3", "finalist", "gaussian", 0.05, 0.12, 0.6, "share 0.6", interval, (24.9, 25.1), 0, 3, config()
+    )
+    gain = Comparison("gaussian PyTorch default", Interval(1.0, 0.5, 1.5, 2), "better", "It is better by 1 dB.")
+    family = FamilyResult("gaussian", 1e-3, arm, gain, (arm,), 4, 0.0777, "root")
+    return StudyResult("fit", "PSNR over all points in dB, data range 2", 50, 20, 16, (family,), ("Few points.",))
