@@ -64,9 +64,13 @@ class ImageReader:
         if "refused" in header:
             raise UnreadableImageError(header["refused"], header["sentence"])
         (width, height), channels = header["size"], header["channels"]
-        grid = np.frombuffer(pixels, np.dtype(header["type"]).newbyteorder("<"))
+        grid = np.frombuffer(pixels, np.dtype(header["type"]).newbyteorder("<")).reshape(height, width, channels)
+        try:
+            signal = image_signal(grid)
+        except ValueError as error:  # one colour throughout
+            raise UnreadableImageError("content", str(error)) from None
         return ReadImage(
-            signal=image_signal(grid.reshape(height, width, channels)),
+            signal=signal,
             original=(header["original"][0], header["original"][1]),
             size=(width, height),
             channels=channels,

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, File, Form, Request, Response, UploadFile
 
 from service.answers import DatasetAnswer, Datasets, dataset_answer
-from service.images import UnreadableImageError
+from service.ingest import store_image
 from service.problems import Problem, documented
 from service.records import Dataset
 from service.rooms import Cursor, Limit, Rooms, RoomsOf, cursor_problem, is_id, not_found
@@ -17,9 +16,7 @@ __all__ = ["find_dataset", "router"]
 
 router = APIRouter(prefix="/v1/datasets", tags=["datasets"])
 DEFAULT_POINTS = 16_384
-READING = b"vi3nr image 1"  # part of the content hash: change it when the same bytes become another signal
 FORM_FIELDS = {"files", "max_points"}
-STATUS = {"type": 415, "size": 422, "content": 422}
 
 
 async def _known_fields(request: Request) -> None:
@@ -59,35 +56,11 @@ def add_dataset(
     name = _shown_name(files[0].filename)
     if len(data) > settings.max_upload_bytes:
         raise Problem.of_field("files", name, f"has more than {settings.max_upload_bytes} bytes", 413)
-    dataset, known = _stored(rooms, name, data, max_points)
+    dataset, known = store_image(rooms.store, rooms.blobs, rooms.images, name, data, max_points)
     response.headers["Location"] = f"/v1/datasets/{dataset.id}"
     if known:
         response.status_code = 200
     return dataset_answer(dataset)
-
-
-def _stored(rooms: Rooms, name: str, data: bytes, max_points: int) -> tuple[Dataset, bool]:
-    """The dataset, and whether it was there before."""
-    content_hash = hashlib.sha256(b"%b, max_points %d\n" % (READING, max_points) + data).hexdigest()
-    known = rooms.store.dataset_by_content(content_hash)
-    if known is not None:
-        return known, True
-    try:
-        image = rooms.images.read(data, max_points)
-    except UnreadableImageError as error:
-        raise Problem.of_field("files", name, str(error), STATUS[error.kind]) from None
-    meta = {
-        "original_size": list(image.original),
-        "size": list(image.size),
-        "channels": image.channels,
-        "max_points": max_points,
-        "notes": list(image.notes),
-    }
-    blob_key = rooms.blobs.put(image.signal.to_bytes())
-    dataset = rooms.store.add_dataset(
-        name=name, content_hash=content_hash, signal=image.signal, blob_key=blob_key, meta=meta
-    )
-    return dataset, False
 
 
 def _shown_name(filename: str | None) -> str:

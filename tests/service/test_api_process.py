@@ -1,0 +1,96 @@
+"""The API as a process: what it imports, what it says about itself, how it fares without its database."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from starlette.testclient import TestClient
+
+from service.app import create_app
+from service.settings import Settings
+from service.states import FINISHED, TRANSITIONS, StudyState
+
+SERVE = """
+import json, sys
+from pathlib import Path
+before = set(sys.modules)
+import service.app
+from service.settings import Settings
+from starlette.testclient import TestClient
+settings = Settings(data_dir=Path(sys.argv[1]))
+assert not settings.data_dir.exists(), "importing made a folder"
+with TestClient(service.app.create_app(settings)) as client:
+    client.get("/readyz")
+    answer = client.post("/v1/init", json={"family": "gaussian"})
+    client.get("/openapi.json")
+print(json.dumps([answer.status_code, sorted({name.partition(".")[0] for name in sys.modules})]))
+"""
+
+
+def test_the_api_imports_neither_torch_nor_ray_nor_optuna(tmp_path: Path) -> None:
+    """A fresh Python makes the application and serves requests; none of the heavy libraries is loaded then."""
+    command = [sys.executable, "-c", SERVE, str(tmp_path / "data")]
+    root = Path(__file__).parents[2]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=root, timeout=120)
+    status, modules = json.loads(done.stdout)
+    assert status == 200
+    assert "fastapi" in modules
+    assert not {"torch", "ray", "optuna", "alembic"} & set(modules)
+
+
+def test_health_needs_no_database_and_readiness_does(tmp_path: Path) -> None:
+    """Before the schema is there the process is alive and not ready, and says what to do."""
+    client = TestClient(create_app(Settings(data_dir=tmp_path)), raise_server_exceptions=False)
+    assert client.get("/healthz").status_code == 200
+    answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert "schema version None" in answer.json()["detail"]
+
+
+def test_a_database_that_is_gone_is_a_503_problem(tmp_path: Path) -> None:
+    """A PostgreSQL that does not answer: 503 with Retry-After, not a stack trace."""
+    url = f"postgresql+psycopg://nobody@/none?host={tmp_path}&connect_timeout=1"
+    client = TestClient(create_app(Settings(data_dir=tmp_path, database_url=url)), raise_server_exceptions=False)
+    for path in ("/readyz", "/v1/studies"):
+        answer = client.get(path)
+        assert answer.status_code == 503
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert "retry-after" in answer.headers
+
+
+def test_every_endpoint_is_documented(client: TestClient) -> None:
+    """Tag, summary, a schema for each success, and a problem for each error; every reference resolves."""
+    schema = client.get("/openapi.json").json()
+    seen = {
+        (method.upper(), path): operation
+        for path, operations in schema["paths"].items()
+        for method, operation in operations.items()
+    }
+    assert len(seen) == 14
+    for operation in seen.values():
+        assert operation["tags"]
+        assert operation["summary"]
+        for status, answer in operation["responses"].items():
+            kind = "application/problem+json" if status >= "400" else "application/json"
+            assert list(answer["content"]) == [kind], operation["summary"]
+            assert answer["content"][kind]["schema"]
+
+    def references(thing: Any) -> set[str]:
+        if isinstance(thing, dict):
+            own = {thing["$ref"]} if isinstance(thing.get("$ref"), str) else set()
+            return own.union(*(references(value) for value in thing.values()))
+        return set().union(*(references(value) for value in thing)) if isinstance(thing, list) else set()
+
+    known = {f"#/components/schemas/{name}" for name in schema["components"]["schemas"]}
+    assert references(schema) <= known
+
+
+def test_no_transition_leaves_a_finished_state_and_every_state_is_reached() -> None:
+    """The table of states is whole."""
+    sources = {source for step in TRANSITIONS.values() for source in step.sources}
+    assert sources == set(StudyState) - FINISHED
+    assert {step.target for step in TRANSITIONS.values()} == set(StudyState)

@@ -1,0 +1,97 @@
+"""What the service knows without training: families, and init configs."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from starlette.testclient import TestClient
+
+from vi3nr.activations import families
+from vi3nr.config import InitConfig
+
+
+def init(client: TestClient, **fields: object) -> InitConfig:
+    answer = client.post("/v1/init", json=fields)
+    assert answer.status_code == 200, answer.text
+    return InitConfig.from_json(answer.text)
+
+
+def test_every_family_is_listed_with_its_customs(client: TestClient) -> None:
+    """All families of the library, with scale, range, learning rate and closed forms; sine by both names."""
+    items = {item["family"]: item for item in client.get("/v1/activations").json()["items"]}
+    assert list(items) == list(families())
+    sine = items["sine"]
+    assert sine["customary"][0] == {"sigma_a": pytest.approx(1 / 30), "omega": pytest.approx(30)}
+    assert sine["default_range"]["omega"]["low"] == pytest.approx(1 / sine["default_range"]["sigma_a"]["high"])
+    assert items["relu"]["default_range"] is None
+    for item in items.values():
+        assert item["formula"]
+        assert item["label"]
+        assert item["learning_rate"] > 0
+
+
+def test_the_papers_gaussian(client: TestClient) -> None:
+    """sigma_a 0.05 and sigma_p 0.33 give hidden weights of variance 1.02 / M (supplement, section 8)."""
+    config = init(client, family="gaussian", sigma_a=0.05, sigma_p=0.33, network={"width": 256, "hidden_layers": 3})
+    assert len(config.layers) == 5
+    assert config.layers[1].weight_std ** 2 * 256 == pytest.approx(1.02, abs=0.01)
+    assert config.layers[0].fan_in == 2
+    assert config.layers[-1].fan_out == 3
+
+
+def test_the_theorys_own_sigma_p(client: TestClient) -> None:
+    """Without a sigma_p the Gaussian's is sigma_a sqrt(1 + sqrt 2), and the answer says that it is a root."""
+    config = init(client, family="gaussian", sigma_a=0.1)
+    assert config.sigma_p == pytest.approx(0.1 * math.sqrt(1 + math.sqrt(2)))
+    assert config.stability is not None
+    assert config.stability.kind == "root"
+
+
+def test_without_a_root_sigma_p_is_sigma_a_with_the_stability_bias(client: TestClient) -> None:
+    """Sine has none: the kind is told, and the hidden biases make room."""
+    config = init(client, family="sine", omega=50)
+    assert config.sigma_a == config.sigma_p == pytest.approx(1 / 50)
+    assert config.stability is not None
+    assert (config.stability.kind, config.bias.rule) == ("limit_at_0", "stability")
+
+
+def test_what_is_asked_for_is_what_is_built(client: TestClient) -> None:
+    """First layer, rules, dimensions, distribution and method all arrive."""
+    config = init(
+        client,
+        family="tanh",
+        sigma_p=0.8,
+        sigma_p_first=2.0,
+        in_dim=1,
+        out_dim=4,
+        bias="like_weights",
+        bias_first={"rule": "share", "share": 0.6},
+        distribution="normal",
+        method="quadrature",
+        network={"width": 32, "hidden_layers": 1},
+    )
+    assert [(layer.fan_in, layer.fan_out) for layer in config.layers] == [(1, 32), (32, 32), (32, 4)]
+    assert (config.sigma_p, config.sigma_p_first, config.method) == (0.8, 2.0, "quadrature")
+    assert config.layers[0].bias_std == pytest.approx(2.0 * math.sqrt(0.6))
+    assert config.layers[1].bias_std == config.layers[1].weight_std
+    assert config.layers[1].weight_bound is None
+
+
+def test_a_rule_that_cannot_be_met_is_a_problem_with_the_librarys_sentence(client: TestClient) -> None:
+    """422, and why."""
+    answer = client.post("/v1/init", json={"family": "gaussian", "sigma_a": 0.5, "sigma_p": 0.01, "bias": "stability"})
+    assert answer.status_code == 422
+    assert "'stability' cannot be met" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("family", list(families()))
+@pytest.mark.parametrize("method", ["analytic", "quadrature", "monte_carlo"])
+@pytest.mark.parametrize(("sigma_a", "sigma_p"), [(1e-6, 1e6), (1e6, 1e-6), (1e-6, 1e-6), (1e6, 1e6)])
+def test_the_ends_of_the_allowed_ranges_are_answered(
+    client: TestClient, family: str, method: str, sigma_a: float, sigma_p: float
+) -> None:
+    """A config or a 422 with a sentence, never a failure of the service."""
+    scale = {"sigma_a": sigma_a} if families()[family].has_scale else {}
+    answer = client.post("/v1/init", json={"family": family, "sigma_p": sigma_p, "method": method, **scale})
+    assert answer.status_code in (200, 422), answer.text
