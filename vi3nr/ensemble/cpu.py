@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -30,7 +31,7 @@ TILE_ROWS = (256, 4096)  # at least, for the matrix products; at most, for narro
 
 
 class CpuEnsemble(Ensemble):
-    """Trains each member as if it were alone, in arrival order. Uses torch's current number of threads.
+    """Trains each member as if it were alone, in arrival order, on one thread: other cores have their own process.
 
     Args:
         signal: coordinates ``(point, in)`` and values ``(point, out)``.
@@ -69,10 +70,8 @@ class CpuEnsemble(Ensemble):
         self._slots.vacate(keys)
 
     def advance(self, steps: int) -> list[Progress]:
-        reports = []
-        for seat in self._slots.taken:
-            with torch.no_grad(), np.errstate(all="ignore"):
-                reports.append(self._advance_one(seat, seat.ahead(steps)))
+        with one_thread(), torch.no_grad(), np.errstate(all="ignore"):
+            reports = [self._advance_one(seat, seat.ahead(steps)) for seat in self._slots.taken]
         self._slots.vacate(report.key for report in reports if report.finished)
         return reports
 
@@ -84,6 +83,17 @@ class CpuEnsemble(Ensemble):
         finite = bool(torch.isfinite(trainee.parameters.flat).all())
         mse = self._trainer.mean_squared_error(trainee) if finite else math.nan
         return seat.report(steps, mse, finite, time.perf_counter() - begin, trainee.arrays)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Torch on one thread within, as before afterwards: tiles are too small to share, and waiting threads spin."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 class _Trainee:
