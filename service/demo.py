@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import httpx2
+import numpy as np
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
@@ -33,7 +35,7 @@ FOLDER = Path("vi3nr-demo")
 
 def run_demo() -> None:
     """Run it and print what a person wants to know."""
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 100)
     began = time.monotonic()
     console.print(
         f"A photograph of a cat (skimage.data.chelsea, {SIDE}x{SIDE} RGB) is fitted by networks of 3 hidden layers of "
@@ -86,7 +88,7 @@ def _photograph() -> bytes:
     from PIL import Image
     from skimage import data
 
-    picture = Image.fromarray(data.chelsea())
+    picture = Image.fromarray(np.asarray(data.chelsea()))  # type: ignore[no-untyped-call]
     left = (picture.width - picture.height) // 2
     picture = picture.crop((left, 0, left + picture.height, picture.height))
     buffer = io.BytesIO()

@@ -57,16 +57,28 @@ def _print_family(console: Console, result: StudyResult, family: FamilyResult) -
     if family.comparison is not None:
         console.print(family.comparison.sentence, style="green" if family.comparison.verdict == "better" else "")
     table = Table(box=None, pad_edge=False)
-    table.add_column("init")
-    for heading in ("sigma_a", "sigma_p", "sigma_p_first", "PSNR dB (95 %)", "seeds"):
-        table.add_column(heading, justify="right")
+    table.add_column("initialisation", no_wrap=True)
+    for heading in ("sigma_p", "first", "PSNR dB", "95 %", "seeds"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for arm in family.arms:
         style = "bold" if arm.name == winner.name else ("" if arm.kind == "finalist" else "dim")
         table.add_row(
-            arm.name, _number(arm.sigma_a), _number(arm.sigma_p), _number(arm.sigma_p_first),
-            _interval(arm.score), str(arm.score.n), style=style,
+            _name(arm), _number(arm.sigma_p), _number(arm.sigma_p_first),
+            f"{arm.score.mean:.2f}", _half_width(arm.score), str(arm.score.n), style=style,
         )  # fmt: skip
     console.print(table)
+
+
+def _name(arm: Arm) -> str:
+    """The arm without its family, which stands above the table; a found one with its scale."""
+    name = arm.name.removeprefix(f"{arm.family} ")
+    if arm.kind == "baseline":
+        return name
+    return f"{name}, omega {1 / arm.sigma_a:.4g}" if arm.family == "sine" else f"{name}, sigma_a {_number(arm.sigma_a)}"
+
+
+def _half_width(interval: Interval) -> str:
+    return "" if interval.high is None else f"± {interval.high - interval.mean:.2f}"
 
 
 def print_init(console: Console, config: InitConfig) -> None:

@@ -1,8 +1,8 @@
 """Which runs a confirmation still needs: a pure function of the arms and of the scores recorded so far.
 
-Every arm gets the first two replicates. Then one finalist and one baseline, those with the highest mean over these two,
-get the remaining ones. The answer is the arm with the highest mean among those with all replicates: an arm that stopped
-at two cannot win on a lucky pair, and the interval of the answer always rests on all seeds.
+Every arm gets the first two replicates. Then the leading finalist and the leading baseline get the remaining ones; if
+another arm leads after that, it gets them too, until each kind is led by an arm with all replicates. So no arm wins,
+and no usual initialisation is passed over, on a lucky or unlucky pair of seeds.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from workers.arms import ArmSpec
 
-__all__ = ["FIRST_REPLICATES", "Scores", "best_arm", "full_arms", "missing_runs"]
+__all__ = ["FIRST_REPLICATES", "Scores", "full_arms", "leading_arm", "missing_runs"]
 
 FIRST_REPLICATES = 2
 
@@ -31,16 +31,23 @@ def missing_runs(arms: Sequence[ArmSpec], scores: Scores, seeds: int, *, settled
     missing = [(arm, replicate) for replicate in first for arm in arms if (arm.name, replicate) not in scores]
     if missing or not settled:
         return missing
-    chosen = [best for kind in ("finalist", "baseline") if (best := best_arm(arms, scores, kind, seeds)) is not None]
-    rest = range(len(first), seeds)
-    return [(arm, replicate) for replicate in rest for arm in chosen if (arm.name, replicate) not in scores]
+    leaders = [arm for kind in ("finalist", "baseline") if (arm := leading_arm(arms, scores, kind, seeds)) is not None]
+    return [(arm, replicate) for replicate in range(seeds) for arm in leaders if (arm.name, replicate) not in scores]
 
 
-def best_arm(arms: Sequence[ArmSpec], scores: Scores, kind: str, seeds: int) -> ArmSpec | None:
-    """The arm of a kind with the highest mean over the first replicates; None if there is none of that kind."""
-    first = range(min(FIRST_REPLICATES, seeds))
-    candidates = [arm for arm in arms if arm.kind == kind]
-    return max(candidates, key=lambda arm: sum(scores[arm.name, r] for r in first), default=None)
+def leading_arm(arms: Sequence[ArmSpec], scores: Scores, kind: str, seeds: int) -> ArmSpec | None:
+    """The arm of a kind with the highest mean: over all replicates where it has them, else over the first ones.
+
+    Replicates between the first and the last are left out, so that the leader does not change while it gets them.
+    None if there is no arm of that kind.
+    """
+    full = {arm.name for arm in full_arms(arms, scores, seeds)}
+
+    def estimate(arm: ArmSpec) -> float:
+        count = seeds if arm.name in full else min(FIRST_REPLICATES, seeds)
+        return sum(scores[arm.name, replicate] for replicate in range(count)) / count
+
+    return max((arm for arm in arms if arm.kind == kind), key=estimate, default=None)
 
 
 def full_arms(arms: Sequence[ArmSpec], scores: Scores, seeds: int) -> list[ArmSpec]:

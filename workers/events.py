@@ -33,6 +33,8 @@ class Run:
 
 @dataclass(frozen=True)
 class TrialFinished:
+    """A trial of the search has ended; Optuna's storage holds it."""
+
     study_id: str
     family: str
     number: int
@@ -42,24 +44,32 @@ class TrialFinished:
 
 @dataclass(frozen=True)
 class RunFinished:
+    """A run beyond the search has ended."""
+
     study_id: str
     run: Run
 
 
 @dataclass(frozen=True)
 class StudyProgressed:
+    """Something of a study has changed."""
+
     study_id: str
     progress: ProgressNote
 
 
 @dataclass(frozen=True)
 class StudyCompleted:
+    """A study has its answer."""
+
     study_id: str
     result: StudyResult
 
 
 @dataclass(frozen=True)
 class StudyFailed:
+    """A study cannot go on; ``error`` is a sentence for its owner."""
+
     study_id: str
     error: str
 

@@ -59,10 +59,12 @@ class FamilyProgram:
 
     @property
     def runs_total(self) -> int:
-        """Runs in all: exact once the search has ended, before that as if every rule got a second sigma_a."""
+        """Runs in all: an estimate while arms are unknown; then what is recorded and what is still wanted."""
         plan = self._plan
+        if self.settled:
+            return len(self.runs.scores) + len(self._unconfirmed())
         first, chosen = min(2, plan.seeds), (2 if self._customary else 1)
-        baselines = len(self._customary) * 2 if not self.settled else len(self._arms) - len(self._finalists)
+        baselines = len(self._customary) * 2  # as if every rule got a second sigma_a
         finalists = len(self._finalists) if self.trials.done else plan.finalists
         continued = finalists if self._continues else 0
         return continued + (finalists + baselines) * first + chosen * (plan.seeds - first)

@@ -1,4 +1,4 @@
-"""What a study asks for, as plain data: the request after validation, before anything is resolved against the signal."""
+"""What a study asks for, as plain data: the request after validation, before it is resolved against the signal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Axis", "BiasChoice", "FamilyPlan", "Network", "Range", "StudyPlan"]
 
 @dataclass(frozen=True)
 class Range:
-    """A closed interval to search, ``low < high``; scales are searched on a logarithmic axis, shares on a linear one."""
+    """A closed interval to search, ``low < high``: scales on a logarithmic axis, shares on a linear one."""
 
     low: float
     high: float

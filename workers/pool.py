@@ -53,6 +53,8 @@ class Device:
 
 @dataclass(frozen=True)
 class TurnDone:
+    """A turn has ended; where each member of the device stands."""
+
     device_id: str
     progress: tuple[Progress, ...]
 

@@ -229,6 +229,8 @@ def _import_ray(*, local: bool) -> ModuleType:
         # On every system this is the switch between loopback and a reachable address; the address itself cannot be
         # asked for, since Ray replaces 127.0.0.1.
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+        # Ray's agents try to report a dead raylet for so long before they end, if this process is killed.
+        os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", "10")
     if local and "RAY_AUTH_MODE" not in os.environ:
         # Without a token of our own, Ray would write one into the home directory, which may be read-only.
         os.environ["RAY_AUTH_MODE"] = "token"

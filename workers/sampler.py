@@ -47,7 +47,8 @@ class SurfaceSampler(BaseSampler):
         if not self._space:
             return {}
         trials = [t for t in study.get_trials(deepcopy=False) if t.number != trial.number]
-        generator = np.random.default_rng([self._seed, len(trials)])
+        counted = [t for t in trials if t.state in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)]
+        generator = np.random.default_rng([self._seed, len(counted)])  # failed attempts change nothing
         return self._params(self._propose(trials, generator))
 
     def sample_independent(
@@ -59,6 +60,7 @@ class SurfaceSampler(BaseSampler):
     def _propose(self, trials: Sequence[FrozenTrial], generator: np.random.Generator) -> np.ndarray:
         scored = _scores(trials)
         seen = [(self._unit(t.params), scored[t.number]) for t in trials if t.number in scored and t.params]
+        seen.sort(key=lambda pair: tuple(pair[0]))  # a retried trial has a later number: the order must not matter
         wide = generator.random((WIDE, len(self._space)))
         if not seen:
             return np.asarray(wide[0])

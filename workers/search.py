@@ -97,7 +97,7 @@ class FamilySearch:
         """The next trial: a lost one again, else a start point, else the sampler's proposal."""
         order = self._next_order
         seed = sampler_seed(self._seed, self._family, order)
-        self._study.sampler = make_sampler(self._distributions, seed, len(self._start))
+        self._study.sampler = make_sampler(self._distributions, seed)
         if not self._waiting and order < len(self._start):
             self._enqueue(self._start[order], {"order": order, "attempt": 1})
         trial = persistently(self._study.ask)

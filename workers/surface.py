@@ -72,17 +72,17 @@ def fit_surface(points: np.ndarray, scores: np.ndarray) -> Surface:
 def expected_improvement(mean: np.ndarray, std: np.ndarray, best: float) -> np.ndarray:
     """``E max(f - best, 0)`` for ``f ~ N(mean, std^2)``, in the unit of the score."""
     z = (mean - best) / std
-    return std * (z * special.ndtr(z) + np.exp(-0.5 * z * z) / math.sqrt(2 * math.pi))
+    return np.asarray(std * (z * special.ndtr(z) + np.exp(-0.5 * z * z) / math.sqrt(2 * math.pi)))
 
 
 def _kernel(left: np.ndarray, right: np.ndarray, lengths: np.ndarray, signal: float) -> np.ndarray:
     """Squared exponential with a length per axis, (left, right)."""
-    return signal**2 * np.exp(-0.5 * _squares(left, right, lengths).sum(axis=0))
+    return np.asarray(signal**2 * np.exp(-0.5 * _squares(left, right, lengths).sum(axis=0)))
 
 
 def _squares(left: np.ndarray, right: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """Squared distances in units of the lengths, (axis, left, right)."""
-    return np.square((left.T[:, :, None] - right.T[:, None, :]) / lengths[:, None, None])
+    return np.asarray(np.square((left.T[:, :, None] - right.T[:, None, :]) / lengths[:, None, None]))
 
 
 def _negative_log_posterior(logs: np.ndarray, points: np.ndarray, targets: np.ndarray) -> tuple[float, np.ndarray]:

@@ -1,0 +1,126 @@
+"""The answer's sentences and warnings, which runs it rests on, and its way through JSON."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from pydantic import TypeAdapter
+from small_study import PLAN
+
+from vi3nr.activations import activation
+from vi3nr.baselines import baseline_config
+from vi3nr.profile import vi3nr_config
+from workers.arms import ArmSpec, customary_arms, finalist_arm, same_scale_arms
+from workers.confirm import full_arms, missing_runs
+from workers.events import Run
+from workers.result import StudyResult
+from workers.verdict import arm_of, compare, family_result, study_result
+
+WIDTHS = (2, 16, 16, 3)
+PHI = activation("gaussian", 0.02)
+FOUND = finalist_arm("gaussian", 7, vi3nr_config(PHI, WIDTHS, sigma_p=0.05))
+OTHER = finalist_arm("gaussian", 8, vi3nr_config(PHI, WIDTHS, sigma_p=0.04))
+USUAL = ArmSpec("gaussian Xavier, sigma_a 0.02", "baseline", baseline_config("xavier", PHI, WIDTHS))
+
+
+def arm(spec, *values):
+    runs = [
+        Run("s", "gaussian", spec.name, spec.kind, r, v, v, 9, v < -50, 1.0, spec.config, ())
+        for r, v in enumerate(values)
+    ]
+    return arm_of(spec, runs)
+
+
+@pytest.mark.parametrize(
+    ("found", "verdict", "words"),
+    [
+        ((30.0, 30.2, 30.3), "better", "gains 2.1 dB (95 % interval 1.9 to 2.3, 3 seeds) over gaussian Xavier"),
+        ((28.1, 28.0, 28.2), "as_good", "as good as gaussian Xavier"),
+        ((27.9, 28.0, 28.1), "as_good", "If that is your default, keep it"),
+        ((26.0, 26.1, 26.2), "worse", "is already best: keep it"),
+        ((30.0,), "as_good", "one seed cannot tell"),
+    ],
+)
+def test_the_verdict_follows_the_paired_interval(found, verdict, words):
+    """Above zero is better, across zero as good, below zero worse; the sentence says so with the numbers."""
+    comparison = compare(arm(FOUND, *found), arm(USUAL, *(28.0, 28.1, 28.1)[: len(found)]))
+    assert comparison.verdict == verdict
+    assert words in comparison.sentence
+
+
+def test_the_spread_that_seeds_have_in_common_cancels():
+    """Seeds that differ by 3 dB hide a steady gain of 0.2 dB from two separate intervals, not from the paired one."""
+    found, usual = arm(FOUND, 27.2, 30.3, 33.1, 28.2), arm(USUAL, 27.0, 30.1, 32.9, 28.0)
+    assert found.score.low < usual.score.high
+    assert compare(found, usual).verdict == "better"
+
+
+def test_a_usual_initialisation_may_win():
+    """The winner is the best mean, be it a baseline's; the comparison still says what the search found against it."""
+    arms = [arm(FOUND, 26.0, 26.1, 26.2), arm(USUAL, 28.0, 28.1, 28.1)]
+    family = family_result("gaussian", 1e-3, arms, replicates=3, trials=9)
+    assert family.winner.kind == "baseline"
+    assert family.comparison.gain_db.mean < 0
+    assert family.comparison.verdict == "worse"
+    assert family.stability_kind == "root"
+    assert family.stability_sigma_p == pytest.approx(1.5538 * 0.02, rel=1e-4)
+
+
+def test_an_arm_that_stopped_at_two_seeds_cannot_win():
+    """The answer rests on all seeds, even where a lucky pair has the higher mean."""
+    arms = [arm(FOUND, 29.0, 29.1, 29.2), arm(OTHER, 31.0, 31.0), arm(USUAL, 28.0, 28.1, 28.1)]
+    family = family_result("gaussian", 1e-3, arms, replicates=3, trials=9)
+    assert family.winner.name == FOUND.name
+    assert [line.name for line in family.arms] == [OTHER.name, FOUND.name, USUAL.name]
+
+
+def test_families_rank_and_warnings_are_sentences_and_json_keeps_all():
+    """The better family comes first, memorising and diverging are told, and the result survives JSON unchanged."""
+    good = family_result("gaussian", 1e-3, [arm(FOUND, 30.0, 30.1), arm(USUAL, 28.0, -100.0)], replicates=2, trials=9)
+    poor = replace(good, family="sine", winner=arm(FOUND, 10.0, 10.1))
+    result = study_result(PLAN, [poor, good], points=100, channels=3)
+    assert [family.family for family in result.families] == ["gaussian", "sine"]
+    assert any("371 parameters for 100 x 3 values" in warning for warning in result.warnings)
+    assert any(warning.startswith(f"{USUAL.name} diverged in 1 of 2 runs") for warning in result.warnings)
+    assert not study_result(PLAN, [good], points=124, channels=3).warnings[1:]
+    adapter = TypeAdapter(StudyResult)
+    assert adapter.validate_json(adapter.dump_json(result)) == result
+
+
+def test_confirmation_gives_two_seeds_to_all_and_the_rest_to_the_leaders():
+    """First every arm's replicates 0 and 1, then 2 and on for the leading finalist and the leading baseline; one that
+    leads only by a lucky pair hands the lead on, and the next one gets all its seeds too."""
+    arms, scores = [FOUND, OTHER, USUAL], {}
+    assert missing_runs(arms[:1], scores, 4, settled=False) == [(FOUND, 0), (FOUND, 1)]
+    first = missing_runs(arms, scores, 4, settled=True)
+    assert [(spec.name, r) for spec, r in first] == [(spec.name, r) for r in (0, 1) for spec in arms]
+    scores = {(spec.name, r): 30.0 - i for i, spec in enumerate((OTHER, FOUND, USUAL)) for r in (0, 1)}
+    assert missing_runs(arms, scores, 4, settled=False) == []
+    assert missing_runs(arms, scores, 4, settled=True) == [(OTHER, 2), (USUAL, 2), (OTHER, 3), (USUAL, 3)]
+    scores |= {(OTHER.name, 2): 1.0, (USUAL.name, 2): 1.0}
+    assert missing_runs(arms, scores, 4, settled=True) == [(OTHER, 3), (USUAL, 3)]  # no change of mind half way
+    scores |= {(OTHER.name, 3): 1.0, (USUAL.name, 3): 1.0}
+    assert missing_runs(arms, scores, 4, settled=True) == [(FOUND, 2), (FOUND, 3)]
+    scores |= {(FOUND.name, 2): 1.0, (FOUND.name, 3): 1.0}
+    assert missing_runs(arms, scores, 4, settled=True) == []
+    assert full_arms(arms, scores, 4) == arms
+    assert missing_runs(arms, {}, 1, settled=True) == [(spec, 0) for spec in arms]
+
+
+def test_usual_rules_are_tried_at_their_own_scale_and_at_the_winners():
+    """Each customary rule comes again at the winner's sigma_a but N(0, 1); SIREN is for sines; no arm comes twice."""
+    customary = customary_arms("gaussian", {}, WIDTHS, None)
+    again = same_scale_arms(customary, 0.031, WIDTHS)
+    assert {spec.config.rule for spec in customary} == {"pytorch_default", "xavier", "kaiming", "normal"}
+    assert {spec.config.rule for spec in again} == {"pytorch_default", "xavier", "kaiming"}
+    assert {spec.config.sigma_a for spec in again} == {0.031}
+    at_customary = same_scale_arms(customary, 0.05, WIDTHS)
+    assert at_customary == ()
+    assert {spec.name for spec in customary_arms("sine", {}, WIDTHS, None)} >= {
+        "sine SIREN, omega 30",
+        "sine SIREN, omega 60",
+    }
+    named = customary_arms("gaussian", {}, WIDTHS, ("siren", "xavier"))
+    assert {spec.config.rule for spec in named} == {"xavier"}
+    assert same_scale_arms(customary_arms("relu", {}, WIDTHS, None), 1.0, WIDTHS) == ()
