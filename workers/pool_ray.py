@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 import time
 import uuid
@@ -15,6 +17,7 @@ from typing import Any
 
 from vi3nr.ensemble.interface import Progress
 from vi3nr.signals import Signal
+from workers import ray_reaper
 from workers.pool import Device, DeviceLost, Turn, TurnDone
 
 __all__ = ["RayPool"]
@@ -82,6 +85,7 @@ class RayPool:
         self._seats: dict[str, _Seat] = {}
         self._numbers = 0
         self._directory: Path | None = None
+        self._reaper: subprocess.Popen[bytes] | None = None
         self._ray = _import_ray(local=address is None)
         if self._ray.is_initialized():
             raise RuntimeError("this process is connected to a Ray already; close that pool first")
@@ -91,6 +95,7 @@ class RayPool:
             self._refreshed = time.monotonic()
             self._grow()
             self._await_first()
+            self._watch()
         except BaseException:
             self.close()
             raise
@@ -150,6 +155,10 @@ class RayPool:
             self._ray.shutdown()
         self._seats.clear()
         self._signals.clear()
+        if self._reaper is not None:
+            self._reaper.kill()
+            self._reaper.wait()
+            self._reaper = None
         if self._directory is not None:
             shutil.rmtree(self._directory, ignore_errors=True)
             self._directory = None
@@ -168,6 +177,17 @@ class RayPool:
             object_store_memory=LOCAL_OBJECT_STORE,
             _temp_dir=str(self._directory),
             **quiet,
+        )
+
+    def _watch(self) -> None:
+        """For a local Ray: start the process that ends what is left of it, should this one be killed."""
+        if self._directory is None:
+            return
+        self._reaper = subprocess.Popen(
+            [sys.executable, "-I", ray_reaper.__file__, str(os.getpid()), str(self._directory)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
 
     def _grow(self) -> None:
@@ -229,8 +249,6 @@ def _import_ray(*, local: bool) -> ModuleType:
         # On every system this is the switch between loopback and a reachable address; the address itself cannot be
         # asked for, since Ray replaces 127.0.0.1.
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
-        # Ray's agents try to report a dead raylet for so long before they end, if this process is killed.
-        os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", "10")
     if local and "RAY_AUTH_MODE" not in os.environ:
         # Without a token of our own, Ray would write one into the home directory, which may be read-only.
         os.environ["RAY_AUTH_MODE"] = "token"

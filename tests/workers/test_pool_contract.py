@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import psutil
@@ -23,7 +20,6 @@ from workers.pool import Admission, DeviceLost, Group, Pool, Turn, TurnDone
 from workers.pool_local import LocalPool
 from workers.pool_ray import RayPool
 
-REPOSITORY = Path(__file__).parents[2]
 WIDTHS = (2, 8, 8, 1)
 RECIPE = Recipe(steps=10**9)
 GROUP = Group("signal", WIDTHS, "gaussian", RECIPE)
@@ -196,29 +192,3 @@ def test_an_evicted_member_makes_room(case: Case) -> None:
     case.pool.start(device, Turn(following.admit, (turn.admit[0].member.key,), 4))
     progress = done(case.outcomes()[0])
     assert (progress.key, progress.score) == (following.admit[0].member.key, alone(4)[0].score)
-
-
-OWNER = """
-import sys
-from workers.pool_ray import RayPool
-if __name__ == "__main__":
-    pool = RayPool(cpus=1)
-    print("open", flush=True)
-    sys.stdin.read()
-"""
-
-
-def test_no_process_outlives_an_owner_that_is_killed(tmp_path: Path) -> None:
-    """After kill -9 of the process that opened a local Ray, all of its descendants end."""
-    script = tmp_path / "owner.py"
-    script.write_text(OWNER)
-    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
-    with subprocess.Popen(
-        [sys.executable, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
-    ) as owner:
-        assert owner.stdout is not None
-        assert owner.stdout.readline() == b"open\n"  # nothing of Ray's comes before it
-        descendants = psutil.Process(owner.pid).children(recursive=True)
-        assert len(descendants) > 2
-        owner.kill()
-        assert psutil.wait_procs(descendants, timeout=60)[1] == []

@@ -1,0 +1,48 @@
+"""What a local Ray owes its owner besides the contract of pools."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+
+REPOSITORY = Path(__file__).parents[2]
+
+OWNER = """
+import sys
+from workers.pool_ray import RayPool
+if __name__ == "__main__":
+    pool = RayPool(cpus=1)
+    print(pool._directory, flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_no_process_outlives_an_owner_that_is_killed(tmp_path: Path) -> None:
+    """After kill -9 of the process that opened a local Ray, all of its descendants end and its directory is gone;
+    until then they listened on loopback only.
+    """
+    script = tmp_path / "owner.py"
+    script.write_text(OWNER)
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    with subprocess.Popen(
+        [sys.executable, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+    ) as owner:
+        assert owner.stdout is not None
+        directory = Path(owner.stdout.readline().decode().strip())  # nothing of Ray's is printed before it
+        assert directory.is_dir()
+        descendants = psutil.Process(owner.pid).children(recursive=True)
+        assert len(descendants) > 2
+        listening = {
+            connection.laddr.ip.removeprefix("::ffff:")
+            for process in descendants
+            for connection in process.net_connections()
+            if connection.status == psutil.CONN_LISTEN
+        }
+        assert listening == {"127.0.0.1"}
+        owner.kill()
+        assert psutil.wait_procs(descendants, timeout=30)[1] == []
+        assert not directory.exists()

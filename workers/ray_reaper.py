@@ -1,0 +1,58 @@
+"""Ends what a local Ray leaves behind when the process that owns it is killed. A program of its own, Linux only.
+
+The kernel ends most of Ray's processes together with their owner. Two agents notice late: they first try for a minute
+to report the loss. Usage: ``python ray_reaper.py OWNER_PID DIRECTORY``; the directory is Ray's, and is removed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+import time
+from collections import defaultdict
+from contextlib import suppress
+from pathlib import Path
+
+LOOK_SECONDS = 0.25
+
+
+def descendants(root: int) -> list[int]:
+    """Process ids of all that ``root`` has started, directly or not, and that live now."""
+    children: dict[int, list[int]] = defaultdict(list)
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError, ValueError, IndexError):
+            fields = (entry / "stat").read_text().rpartition(")")[2].split()  # state, parent, ...
+            children[int(fields[1])].append(int(entry.name))
+    found: list[int] = []
+    waiting = [root]
+    while waiting:
+        below = children[waiting.pop()]
+        found += below
+        waiting += below
+    return found
+
+
+def is_ray(pid: int) -> bool:
+    """Whether this process is one of Ray's (a number may have been given to another process since)."""
+    with suppress(OSError):
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+        return command.startswith(b"ray::") or b"/ray/" in command
+    return False
+
+
+def main(owner: int, directory: str) -> None:
+    """Wait until this process's parent is no longer ``owner``, then kill what is left of Ray."""
+    watched = descendants(owner)
+    while os.getppid() == owner:
+        time.sleep(LOOK_SECONDS)
+    for pid in watched:
+        if pid != os.getpid() and is_ray(pid):
+            with suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), sys.argv[2])
