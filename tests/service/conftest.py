@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,9 +15,11 @@ from sqlalchemy import Engine, text
 from starlette.testclient import TestClient
 
 from service.app import create_app
+from service.blobs import BlobStore
 from service.database import make_engine, upgrade
 from service.settings import Settings
 from service.store import Store
+from vi3nr.signals import image_signal
 
 Encode = Callable[..., bytes]
 
@@ -71,12 +74,21 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(data_dir=tmp_path / "data")
 
 
-@pytest.fixture
-def client(settings: Settings) -> Iterator[TestClient]:
-    """A client of an application over an upgraded SQLite database."""
-    engine = make_engine(settings.url)
+@pytest.fixture(scope="session")
+def upgraded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An upgraded SQLite file, to be copied: upgrading takes longer than most tests."""
+    path = tmp_path_factory.mktemp("upgraded") / "vi3nr.db"
+    engine = make_engine(f"sqlite:///{path}")
     upgrade(engine)
     engine.dispose()
+    return path
+
+
+@pytest.fixture
+def client(settings: Settings, upgraded: Path) -> Iterator[TestClient]:
+    """A client of an application over an upgraded SQLite database."""
+    settings.data_dir.mkdir()
+    shutil.copy(upgraded, settings.data_dir / "vi3nr.db")
     with TestClient(create_app(settings), raise_server_exceptions=False) as client:
         yield client
 
@@ -97,9 +109,12 @@ def encode() -> Encode:
 
 
 @pytest.fixture
-def dataset_id(client: TestClient, encode: Encode) -> str:
+def dataset_id(client: TestClient, settings: Settings) -> str:
     """A stored image of 24 x 16 pixels."""
-    answer = client.post("/v1/datasets", files={"files": ("photo.png", encode())})
-    assert answer.status_code == 201, answer.text
-    found: str = answer.json()["id"]
-    return found
+    engine = make_engine(settings.url)
+    signal = image_signal(np.arange(24 * 16 * 3).reshape(16, 24, 3).astype(np.uint8))
+    blob_key = BlobStore(settings.blob_dir).put(signal.to_bytes())
+    meta = {"original_size": [24, 16], "size": [24, 16], "max_points": 16384, "notes": []}
+    dataset = Store(engine).add_dataset(name="photo", content_hash="a", signal=signal, blob_key=blob_key, meta=meta)
+    engine.dispose()
+    return dataset.id

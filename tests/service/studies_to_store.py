@@ -1,9 +1,11 @@
-"""Plans, runs, notes and results as small as can be, for tests that store them."""
+"""Plans, runs, notes and results as small as can be, and studies in a store, for tests."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from service.states import StudyState
+from service.store import Store, new_id
 from vi3nr.activations import activation
 from vi3nr.config import InitConfig
 from vi3nr.ensemble.interface import Recipe
@@ -13,6 +15,7 @@ from workers.events import Run
 from workers.plan import BiasChoice, FamilyPlan, Network, Range, StudyPlan
 from workers.result import Arm, Comparison, FamilyResult, Interval, ProgressNote, StudyResult
 
+EXPIRED, LONG = -1.0, 3600.0  # lease seconds
 SIGNAL = image_signal(np.arange(48, dtype=np.uint8).reshape(4, 4, 3))
 
 
@@ -67,3 +70,27 @@ def result() -> StudyResult:
     gain = Comparison("gaussian PyTorch default", Interval(1.0, 0.5, 1.5, 2), "better", "It is better by 1 dB.")
     family = FamilyResult("gaussian", 1e-3, arm, gain, (arm,), 4, 0.0777, "root")
     return StudyResult("fit", "PSNR over all points in dB, data range 2", 50, 20, 16, (family,), ("Few points.",))
+
+
+def dataset(store: Store, content: str = "a") -> str:
+    return store.add_dataset(name="photo", content_hash=content, signal=SIGNAL, blob_key="k" * 64, meta={"n": 1}).id
+
+
+def queued(store: Store) -> str:
+    study_id = new_id()
+    store.add_study(plan=plan(study_id), dataset_id=dataset(store), request={"x": [1, None]}, warnings=["Beware."])
+    return study_id
+
+
+def claimed(store: Store, seconds: float = LONG) -> tuple[str, int]:
+    study_id = queued(store)
+    study = store.claim("runner one", seconds)
+    assert study is not None
+    assert study.id == study_id
+    return study_id, study.lease_number
+
+
+def state(store: Store, study_id: str) -> StudyState:
+    study = store.study(study_id)
+    assert study is not None
+    return study.state

@@ -87,7 +87,7 @@ def test_a_rule_that_cannot_be_met_is_a_problem_with_the_librarys_sentence(clien
 
 @pytest.mark.parametrize("family", list(families()))
 @pytest.mark.parametrize("method", ["analytic", "quadrature", "monte_carlo"])
-@pytest.mark.parametrize(("sigma_a", "sigma_p"), [(1e-6, 1e6), (1e6, 1e-6), (1e-6, 1e-6), (1e6, 1e6)])
+@pytest.mark.parametrize(("sigma_a", "sigma_p"), [(1e-6, 1e6), (1e6, 1e-6)])
 def test_the_ends_of_the_allowed_ranges_are_answered(
     client: TestClient, family: str, method: str, sigma_a: float, sigma_p: float
 ) -> None:

@@ -10,8 +10,7 @@ import pytest
 from optuna.storages import RDBStorage
 from optuna.storages._rdb.models import BaseModel
 from sqlalchemy import Engine
-from studies_to_store import plan
-from test_store_contract import dataset
+from studies_to_store import dataset, plan
 
 from service.cursors import BadCursorError
 from service.records import Study
