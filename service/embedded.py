@@ -142,7 +142,7 @@ class Embedded:
         engine.dispose()
         from workers.storage import open_storage
 
-        open_storage(self._settings.url).remove_session()
+        open_storage(self._settings.url).engine.dispose()
         api, dashboard = (self._listen(port) for port in self._ports)
         self.url, self.dashboard_url = (f"http://{_address(listener)}" for listener in (api, dashboard))
         for name, listener in (("api", api), ("runner", None), ("dashboard", dashboard)):

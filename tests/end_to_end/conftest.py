@@ -27,8 +27,9 @@ def embedded(settings: Settings) -> Iterator[Embedded]:
 
 
 @pytest.fixture(scope="session")
-def client(embedded: Embedded) -> Client:
-    return Client(embedded.url)
+def client(embedded: Embedded) -> Iterator[Client]:
+    with Client(embedded.url) as client:
+        yield client
 
 
 @pytest.fixture(scope="session")

@@ -39,6 +39,12 @@ class Client:
     def __init__(self, url: str) -> None:
         self.http = httpx2.Client(base_url=url, timeout=30)
 
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.http.close()
+
     def get(self, path: str) -> Any:
         answer = self.http.get(path)
         assert answer.status_code == 200, answer.text

@@ -67,9 +67,9 @@ def test_a_killed_supervisor_leaves_no_process_behind(tmp_path, here):
     command = [sys.executable, "-c", SERVE, str(tmp_path)]
     process = subprocess.Popen(command, cwd=here, stdout=subprocess.PIPE, text=True)
     try:
-        client = Client(process.stdout.readline().strip())
-        study_id = client.start(client.upload(photograph(16)), search={"trials": 100, "seed": 0})
-        wait_until(lambda: finished_trials(client, study_id), "a first trial")
+        with Client(process.stdout.readline().strip()) as client:
+            study_id = client.start(client.upload(photograph(16)), search={"trials": 100, "seed": 0})
+            wait_until(lambda: finished_trials(client, study_id), "a first trial")
         family = psutil.Process(process.pid).children(recursive=True)
         assert len(family) > 5
     finally:

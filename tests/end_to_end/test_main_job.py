@@ -46,16 +46,16 @@ def test_exactly_the_trials_asked_for_are_recorded(client, completed):
 
 def test_the_dashboard_shows_the_trials_under_names_that_people_understand(embedded, completed):
     """The Optuna dashboard knows both studies by name, their trials and the parameters; and refuses to write."""
-    dashboard = httpx2.Client(base_url=embedded.dashboard_url, timeout=30)
-    studies = dashboard.get("/api/studies").json()["study_summaries"]
-    mine = {s["study_name"]: s["study_id"] for s in studies if completed["id"] in s["study_name"]}
-    assert len(mine) == 2
-    name = next(name for name in mine if "gaussian" in name)
-    detail = dashboard.get(f"/api/studies/{mine[name]}").json()
-    shown = {p["name"] for trial in detail["trials"] for p in trial["params"]}
-    assert {"sigma_a", "sigma_p / sigma_a", "first-layer bandwidth", "first-layer bias share"} == shown
-    assert dashboard.delete(f"/api/studies/{mine[name]}").status_code == 405
-    assert dashboard.get(f"/api/studies/{mine[name]}").status_code == 200
+    with httpx2.Client(base_url=embedded.dashboard_url, timeout=30) as dashboard:
+        studies = dashboard.get("/api/studies").json()["study_summaries"]
+        mine = {s["study_name"]: s["study_id"] for s in studies if completed["id"] in s["study_name"]}
+        assert len(mine) == 2
+        name = next(name for name in mine if "gaussian" in name)
+        detail = dashboard.get(f"/api/studies/{mine[name]}").json()
+        shown = {p["name"] for trial in detail["trials"] for p in trial["params"]}
+        assert {"sigma_a", "sigma_p / sigma_a", "first-layer bandwidth", "first-layer bias share"} == shown
+        assert dashboard.delete(f"/api/studies/{mine[name]}").status_code == 405
+        assert dashboard.get(f"/api/studies/{mine[name]}").status_code == 200
 
 
 def test_the_api_process_has_neither_torch_nor_ray_loaded(embedded):
@@ -65,8 +65,9 @@ def test_the_api_process_has_neither_torch_nor_ray_loaded(embedded):
 
 
 def test_a_cancelled_study_ends_and_says_so(client, dataset):
-    """Cancel is answered at once, the study becomes cancelled, and asking for its best is a clear 409."""
+    """A running study is cancelled: answered at once, soon over, and asking for its best is a clear 409."""
     study_id = client.start(dataset, training={"steps": 2000}, search={"trials": 200, "seed": 5})
+    wait_until(lambda: client.study(study_id)["state"] == "running", "a runner")
     assert client.http.post(f"/v1/studies/{study_id}/cancel").status_code in (200, 202)
     study = wait_until(lambda: (s := client.study(study_id))["state"] in FINISHED and s, "the cancellation")
     assert study["state"] == "cancelled"
@@ -110,7 +111,9 @@ def test_the_config_reproduces_its_score_with_the_library_alone(client, settings
 
     family = client.get(f"/v1/studies/{completed['id']}/best")["families"][0]
     (tmp_path / "best.json").write_text(json.dumps(family["winner"]["init_config"]))
-    record = Store(make_engine(settings.url)).dataset(dataset)
+    database = make_engine(settings.url)
+    record = Store(database).dataset(dataset)
+    database.dispose()
     (tmp_path / "signal.npz").write_bytes(BlobStore(settings.blob_dir).get(record.blob_key))
     command = [sys.executable, "-c", REPRODUCE, str(tmp_path), "60", str(family["learning_rate"])]
     done = subprocess.run(command, cwd=here, capture_output=True, text=True, timeout=120, env=os.environ)
