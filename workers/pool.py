@@ -74,16 +74,19 @@ class Pool(Protocol):
         """The devices that are alive now; a lost one is replaced by one with a new id."""
 
     def publish(self, key: str, signal: Signal) -> None:
-        """Make a signal known under ``key``; held once per node."""
+        """Make a signal known under ``key``; held once per node. A key that is known keeps what it has."""
 
     def withdraw(self, key: str) -> None:
         """Forget a signal, and free the ensembles that use it."""
 
     def start(self, device_id: str, turn: Turn) -> None:
-        """Begin a turn; returns at once."""
+        """Begin a turn; returns at once. Raises ValueError for an unknown or busy device, or an unknown signal."""
 
     def wait(self, timeout: float) -> list[TurnDone | DeviceLost]:
-        """What has ended since the last call; blocks up to ``timeout`` seconds for the first."""
+        """What has ended since the last call; blocks up to ``timeout`` seconds for the first.
+
+        It returns at once, with an empty list, if no turn is being played and no device is starting.
+        """
 
     def close(self) -> None:
         """End every trainer and free what the pool holds."""
