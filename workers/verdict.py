@@ -98,7 +98,7 @@ def _sentence(found: str, usual: str, gain: Interval, verdict: str) -> str:
         return (
             f"{found} is about as good as {usual}: {gain.mean:+.1f} dB ({interval}). If that is your default, keep it."
         )
-    return f"{found} is as good as {usual}: {gain.mean:+.1f} dB ({interval})."
+    return f"{found} is as good as {usual}, but not clearly better: {gain.mean:+.1f} dB ({interval})."
 
 
 def _stability(winner: Arm) -> Stability:

@@ -1,0 +1,277 @@
+"""The engine over a pool that trains nothing but keeps the pool's rules, with real Optuna storage in SQLite."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+
+import pytest
+from fake_pool import FakePool, landscape
+from optuna.trial import TrialState
+from small_study import PLAN, Record, drive, plan, small_signal, trials_of
+
+from vi3nr.ensemble.interface import WORST_SCORE
+from workers.engine import Engine
+from workers.events import StudyProgressed
+from workers.plan import BiasChoice, FamilyPlan
+from workers.runs import CONTINUATION
+from workers.seeds import confirmation_seed
+from workers.storage import open_storage
+
+SIGNAL = small_signal()
+COUNTED = (TrialState.COMPLETE, TrialState.PRUNED)
+
+
+@pytest.fixture(scope="module")
+def storage(tmp_path_factory):
+    return open_storage(f"sqlite:///{tmp_path_factory.mktemp('optuna') / 'trials.db'}")
+
+
+def counted(storage, study_id, family="gaussian"):
+    return [trial for trial in trials_of(storage, study_id, family) if trial.state in COUNTED]
+
+
+def assert_whole(storage, record, asked):
+    """Every order counted once, no run twice, nothing left running, and an answer."""
+    for family in asked.families:
+        orders = Counter(trial.user_attrs["order"] for trial in counted(storage, asked.study_id, family.family))
+        assert len(orders) == asked.trials
+        assert set(orders.values()) == {1}
+        states = {trial.state for trial in trials_of(storage, asked.study_id, family.family)}
+        assert states <= {*COUNTED, TrialState.FAIL}
+    runs = Counter((run.family, run.arm, run.replicate) for run in record.runs)
+    assert set(runs.values()) == {1}
+    assert [family.trials for family in record.results[asked.study_id].families] == [asked.trials] * len(asked.families)
+
+
+@pytest.mark.parametrize("slots", [(1,), (1, 1), (2, 3)])
+def test_a_study_completes_with_exactly_the_trials_asked_for(storage, slots):
+    """Whatever the devices, each family ends with the number of counted trials in the plan, numbered from 0."""
+    asked = plan(f"complete {slots}", ("gaussian", "sine"))
+    pool = FakePool(slots)
+    engine = Engine(pool, storage)
+    engine.add(asked, SIGNAL, [], lease=1)
+    record = drive(engine, Record())
+    assert_whole(storage, record, asked)
+    for family in ("gaussian", "sine"):
+        assert [trial.number for trial in trials_of(storage, asked.study_id, family)] == list(range(asked.trials))
+    assert pool.seated == 0
+    assert pool.signals == {}
+
+
+def test_the_answer_is_the_best_found_config_and_beats_the_usual_one(storage):
+    """On a hill whose top no usual initialisation reaches, the winner is a finalist and the verdict says better."""
+    engine = Engine(FakePool((2,)), storage)
+    engine.add(plan("answer", seeds=5), SIGNAL, [], lease=1)
+    family = drive(engine, Record()).results["answer"].families[0]
+    assert family.winner.kind == "finalist"
+    assert family.winner.score.n == 5
+    assert family.comparison.verdict == "better"
+    usual = [arm for arm in family.arms if arm.kind == "baseline"]
+    assert {arm.score.n for arm in usual} == {2, 5}
+    assert max(usual, key=lambda arm: sum(arm.values[:2])).score.n == 5
+
+
+def test_bad_trials_are_pruned_at_a_checkpoint_and_leave_their_slot(storage):
+    """A trial far below the median stops at half of the search horizon; a good one is never pruned early."""
+    engine = Engine(FakePool((1,)), storage)
+    asked = plan("pruned", trials=16)
+    engine.add(asked, SIGNAL, [], lease=1)
+    drive(engine, Record())
+    pruned = [trial for trial in trials_of(storage, "pruned") if trial.state == TrialState.PRUNED]
+    complete = [trial for trial in trials_of(storage, "pruned") if trial.state == TrialState.COMPLETE]
+    assert pruned
+    assert {trial.last_step for trial in pruned} <= {asked.search_steps // 2, asked.search_steps * 3 // 4}
+    assert {trial.last_step for trial in complete} == {asked.search_steps}
+    assert all(trial.number >= 5 for trial in pruned), "the start points come first and complete"
+
+
+def test_trials_report_on_one_grid_of_steps_even_beside_another_study(storage):
+    """Two studies of different lengths on one device: each reports at multiples of its own segment only."""
+    engine = Engine(FakePool((4,)), storage)
+    engine.add(plan("grid a", search_steps=80), SIGNAL, [], lease=1)
+    engine.add(plan("grid b", search_steps=56), SIGNAL, [], lease=1)
+    drive(engine, Record())
+    for study_id, segment in (("grid a", 10), ("grid b", 7)):
+        steps = {step for trial in trials_of(storage, study_id) for step in trial.intermediate_values}
+        assert {step % segment for step in steps} == {0}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_lost_devices_lose_nothing_and_count_nothing_twice(storage, seed):
+    """Devices die at random moments; every order still counts once, from the seed of its first attempt."""
+    pool = FakePool(((1, 2), (3,), (1,))[seed % 3], loss=0.03, seed=seed)
+    engine = Engine(pool, storage)
+    asked = plan(f"losses {seed}")
+    engine.add(asked, SIGNAL, [], lease=1)
+    record = drive(engine, Record())
+    assert record.errors == {}
+    assert pool.losses > 0
+    assert_whole(storage, record, asked)
+    attempts: dict[int, set[tuple[int, str]]] = {}
+    for trial in trials_of(storage, asked.study_id):
+        attempts.setdefault(trial.user_attrs["order"], set()).add((trial.user_attrs["seed"], str(trial.params)))
+    assert all(len(trained) == 1 for trained in attempts.values())
+
+
+def test_an_idle_device_that_vanishes_is_noticed(storage):
+    """A device may die between two turns without a word of the pool: its members are trained again."""
+    pool = FakePool((1, 1))
+    engine = Engine(pool, storage)
+    asked = plan("vanished", trials=5)
+    engine.add(asked, SIGNAL, [], lease=1)
+    record = Record()
+    for _ in range(5):
+        record.take(engine.step(0.0))
+    idle = {device.id for device in pool.devices()} - set(pool._busy)
+    pool.lose(idle.pop())
+    drive(engine, record)
+    assert_whole(storage, record, asked)
+    assert any(trial.state == TrialState.FAIL for trial in trials_of(storage, "vanished"))
+
+
+def test_a_pool_that_always_dies_fails_the_study_with_a_sentence(storage):
+    """Attempts are capped: a study whose every trainer dies ends, and says why."""
+    engine = Engine(FakePool((1,), loss=1.0), storage)
+    engine.add(plan("doomed"), SIGNAL, [], lease=1)
+    record = drive(engine, Record())
+    assert "lost their trainer" in record.errors["doomed"]
+    assert not any(trial.state == TrialState.RUNNING for trial in trials_of(storage, "doomed"))
+
+
+@pytest.mark.parametrize("slots", [(1,), (2, 2)])
+def test_a_trial_is_asked_for_only_when_a_slot_is_free(storage, slots):
+    """After every step, Optuna's running trials are no more than the members in slots."""
+    pool = FakePool(slots)
+    engine = Engine(pool, storage)
+    study_id = f"slots {slots}"
+    asked = plan(study_id, trials=5)
+    engine.add(asked, SIGNAL, [], lease=1)
+    record, most = Record(), 0
+    while len(record.trials) < asked.trials:
+        record.take(engine.step(0.0))
+        running = sum(trial.state == TrialState.RUNNING for trial in trials_of(storage, study_id))
+        assert running <= pool.seated
+        most = max(most, running)
+    assert 0 < most <= sum(slots)
+
+
+def test_two_studies_share_device_time_fairly(storage):
+    """On one slot, a study of long trials and one of short trials never drift apart by more than one training each."""
+    engine = Engine(FakePool((1,)), storage)
+    engine.add(plan("long", search_steps=200, trials=3), SIGNAL, [], lease=1)
+    engine.add(plan("short", search_steps=40, trials=8), SIGNAL, [], lease=1)
+    served = {"long": 0.0, "short": 0.0}
+    gaps = []
+    while len(engine.studies) == 2:
+        for event in engine.step(0.0):
+            if isinstance(event, StudyProgressed):
+                served[event.study_id] = event.progress.device_seconds
+        gaps.append(abs(served["long"] - served["short"]))
+    assert max(gaps) <= 2 * 0.01 * PLAN.recipe.steps + 1e-9
+    assert min(served.values()) > 10.0
+
+
+def test_an_aborted_study_frees_its_slots_and_leaves_no_trial_running(storage):
+    """After an abort the other study goes on alone, and the aborted one's trials are failed in the record."""
+    pool = FakePool((2, 2))
+    engine = Engine(pool, storage)
+    engine.add(plan("stopped", trials=5), SIGNAL, [], lease=1)
+    engine.add(plan("kept", trials=5), SIGNAL, [], lease=1)
+    record = Record()
+    drive(engine, record, lambda steps: steps == 9)
+    engine.abort("stopped")
+    engine.abort("never heard of")
+    assert engine.studies == ("kept",)
+    drive(engine, record)
+    assert set(record.results) == {"kept"}
+    assert not any(trial.state == TrialState.RUNNING for trial in trials_of(storage, "stopped"))
+    assert pool.signals == {}
+
+
+def test_a_study_that_cannot_be_run_fails_alone(storage):
+    """Biases that leave the weights no variance fail their own study with the reason; the neighbour completes."""
+    engine = Engine(FakePool((2,)), storage)
+    family = FamilyPlan("gaussian", sigma_p_first=0.01, bias_first=BiasChoice("torch_default"))
+    bad = plan("impossible", trials=3)
+    engine.add(type(bad)(**{**vars(bad), "families": (family,)}), SIGNAL, [], lease=1)
+    engine.add(plan("unknown", ("gausian",)), SIGNAL, [], lease=1)
+    engine.add(plan("neighbour", trials=3), SIGNAL, [], lease=1)
+    record = drive(engine, Record())
+    assert set(record.errors) == {"impossible", "unknown"}
+    assert "gausian" in record.errors["unknown"]
+    assert "reached the search horizon" in record.errors["impossible"]
+    assert set(record.results) == {"neighbour"}
+
+
+def test_a_diverged_member_is_a_finite_score(storage):
+    """Members that blow up are told as the worst score, the study completes, and its warnings name the arms."""
+
+    def cliff(config, seed):
+        return None if config.sigma_a > 0.04 else landscape(config, seed)
+
+    engine = Engine(FakePool((2,), score=cliff), storage)
+    engine.add(plan("cliff", trials=12), SIGNAL, [], lease=1)
+    record = drive(engine, Record())
+    values = [trial.value for trial in trials_of(storage, "cliff")]
+    assert WORST_SCORE in values
+    assert all(math.isfinite(value) for value in values)
+    assert any("diverged" in warning for warning in record.results["cliff"].warnings)
+
+
+def test_confirmation_never_uses_a_seed_of_the_search_and_all_arms_share_theirs(storage):
+    """Replicate r of every arm of every family trains from one seed that no trial has trained from."""
+    pool = FakePool((3,))
+    engine = Engine(pool, storage)
+    asked = plan("seeds", ("gaussian", "sine"), seeds=4, trials=4)
+    engine.add(asked, SIGNAL, [], lease=1)
+    record = drive(engine, Record())
+    confirming = {confirmation_seed(asked.seed, replicate) for replicate in range(4)}
+    searching = {trial.user_attrs["seed"] for name in ("gaussian", "sine") for trial in counted(storage, "seeds", name)}
+    assert confirming.isdisjoint(searching)
+    confirmed = [member for member in pool.trained if member.until == asked.recipe.steps and member.start is None]
+    assert {member.seed for member in confirmed} == confirming
+    assert len(confirmed) == sum(run.replicate != CONTINUATION for run in record.runs)
+
+
+def test_finalists_go_on_from_their_state_and_only_rank(storage):
+    """Continued runs start at the search horizon, and their scores are in no arm of the result."""
+    pool = FakePool((1,))
+    engine = Engine(pool, storage)
+    asked = plan("continued", trials=4)
+    engine.add(asked, SIGNAL, [], lease=1)
+    record = drive(engine, Record())
+    continued = [member for member in pool.trained if member.start is not None]
+    assert [member.start.step for member in continued] == [asked.search_steps] * asked.finalists
+    ranks = {run.score for run in record.runs if run.replicate == CONTINUATION}
+    confirmed = {value for arm in record.results["continued"].families[0].arms for value in arm.values}
+    assert len(ranks) == asked.finalists
+    assert ranks.isdisjoint(confirmed)
+
+
+def test_no_continuation_where_the_search_ran_the_full_horizon(storage):
+    """With search_steps equal to the recipe's steps the trials themselves rank."""
+    engine = Engine(FakePool((2,)), storage)
+    engine.add(plan("full", trials=3, search_steps=PLAN.recipe.steps), SIGNAL, [], lease=1)
+    record = drive(engine, Record())
+    assert "full" in record.results
+    assert all(run.replicate >= 0 for run in record.runs)
+
+
+def test_progress_only_grows_and_ends_full(storage):
+    """Steps done never fall while no device dies, phases only advance, and the last note counts everything done."""
+    engine = Engine(FakePool((2,)), storage)
+    engine.add(plan("progress", ("gaussian", "sine"), trials=4), SIGNAL, [], lease=1)
+    record = drive(engine, Record())
+    notes = [event.progress for event in record.events if isinstance(event, StudyProgressed)]
+    done = [note.member_steps_done for note in notes]
+    phases = [("search", "continue", "confirm", "done").index(note.phase) for note in notes]
+    assert done == sorted(done)
+    assert phases == sorted(phases)
+    last = notes[-1]
+    assert (last.trials_done, last.runs_done, last.member_steps_done) == (
+        last.trials_total,
+        last.runs_total,
+        last.member_steps_total,
+    )
+    assert last.runs_total == len(record.runs)

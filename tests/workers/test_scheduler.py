@@ -1,0 +1,79 @@
+"""Fair shares, report grids, and what the scheduler does not know."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workers.scheduler import FairShare, Position, segment_length, turn_steps
+
+POSITIONS = st.builds(
+    lambda until, part, at: Position(min(int(at * until), until - 1), max(1, int(part * until)), until),
+    st.integers(1, 5000),
+    st.floats(0.05, 1.0),
+    st.floats(0.0, 0.999),
+)
+
+
+@given(st.integers(10, 100_000))
+def test_a_training_gives_six_to_ten_reports(horizon):
+    """Whatever the horizon, its segments make between 5 and 8 reports (fewer steps than reports aside)."""
+    reports = -(-horizon // segment_length(horizon))
+    assert 5 <= reports <= 8
+    assert reports >= 6 or horizon < 30
+
+
+@given(st.lists(POSITIONS, min_size=1, max_size=8))
+def test_a_turn_moves_on_and_no_member_passes_its_report(positions):
+    """A turn has at least one step and ends at or before every member's next report and horizon."""
+    steps = turn_steps(positions)
+    assert steps >= 1
+    for position in positions:
+        assert position.step + steps <= position.until
+        assert (position.step + steps - 1) // position.segment == position.step // position.segment
+
+
+def test_a_turn_of_nobody_is_refused():
+    """An empty device has no turn."""
+    with pytest.raises(ValueError, match="at least one member"):
+        turn_steps([])
+
+
+def test_a_free_slot_goes_to_who_holds_fewest_then_to_who_was_served_least():
+    """Slots held count first, device time second, the order of joining last."""
+    fair = FairShare()
+    for name in ("a", "b", "c"):
+        fair.join(name)
+    assert fair.order({}) == ["a", "b", "c"]
+    fair.charge("a", 5.0)
+    fair.charge("b", 1.0)
+    assert fair.order({}) == ["c", "b", "a"]
+    assert fair.order({"c": 2, "b": 1}) == ["a", "b", "c"]
+
+
+def test_a_newcomer_starts_level_and_does_not_catch_up():
+    """Who joins late is level with the least served one, so it cannot starve the others."""
+    fair = FairShare()
+    fair.join("old")
+    fair.charge("old", 1000.0)
+    fair.join("new")
+    assert fair.order({}) == ["old", "new"]
+    fair.charge("old", 1.0)
+    assert fair.order({}) == ["new", "old"]
+    fair.leave("old")
+    fair.leave("never joined")
+    fair.charge("old", 1.0)
+    assert fair.order({}) == ["new"]
+
+
+def test_the_scheduler_knows_neither_torch_nor_ray_nor_optuna():
+    """Importing it loads none of them."""
+    code = "import sys, workers.scheduler; print([m for m in ('torch', 'ray', 'optuna') if m in sys.modules])"
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
