@@ -19,11 +19,13 @@ from service.store import Store
 from vi3nr.signals import Signal
 from workers.engine import Engine
 from workers.events import Event, RunFinished, StudyCompleted, StudyFailed, StudyProgressed, TrialFinished
+from workers.storage import StorageUnavailableError
 
 __all__ = ["Runner"]
 
 log = logging.getLogger(__name__)
 IDLE_SECONDS = 0.5  # between two looks at an empty queue
+MAX_CLAIMS = 50  # a study that brings every runner down must not do so forever
 
 
 class Runner:
@@ -86,15 +88,19 @@ class Runner:
     def _begin(self, study: ClaimedStudy) -> None:
         if study.state is StudyState.CANCELLING:
             self._drop(study.id)
-            self._store.cancelled(study.id, study.lease_number)
+            self._write(self._store.cancelled, study.id, study.lease_number)
             return
         try:
+            if study.lease_number > MAX_CLAIMS:
+                raise RuntimeError(f"{MAX_CLAIMS} runners took it up and none brought it to its end")
             signal = Signal.from_bytes(self._blobs.get(study.dataset.blob_key))
             self._engine.add(study.plan, signal, self._store.runs(study.id), study.lease_number)
+        except StorageUnavailableError:
+            raise
         except Exception as error:
             log.exception("study %s cannot begin", study.id)
             self._drop(study.id)
-            self._store.fail(study.id, study.lease_number, f"the study could not begin: {error}")
+            self._write(self._store.fail, study.id, study.lease_number, f"the study could not begin: {error}")
 
     def _renew(self) -> None:
         if time.monotonic() < self._renew_at:
@@ -107,25 +113,29 @@ class Runner:
             log.info("study %s is %s", study_id, word)
             self._drop(study_id)
             if word == "cancelling":
-                self._store.cancelled(study_id, lease)
+                self._write(self._store.cancelled, study_id, lease)
 
     def _record(self, event: Event, lease: int) -> None:
         study_id = event.study_id
+        match event:
+            case RunFinished():
+                self._write(self._store.record_run, study_id, lease, event.run)
+            case StudyProgressed():
+                self._write(self._store.record_progress, study_id, lease, event.progress)
+            case StudyCompleted():
+                self._write(self._store.complete, study_id, lease, event.result)
+                self._drop(study_id)
+            case StudyFailed():
+                log.error("study %s failed: %s", study_id, event.error)
+                self._write(self._store.fail, study_id, lease, event.error)
+                self._drop(study_id)
+            case TrialFinished():
+                log.info("study %s %s trial %d %s", study_id, event.family, event.number, event.state)
+
+    def _write(self, write: Callable[..., object], study_id: str, lease: int, *facts: object) -> None:
+        """A write under the lease; when another runner holds the study by now, it is dropped here."""
         try:
-            match event:
-                case RunFinished():
-                    self._store.record_run(study_id, lease, event.run)
-                case StudyProgressed():
-                    self._store.record_progress(study_id, lease, event.progress)
-                case StudyCompleted():
-                    self._store.complete(study_id, lease, event.result)
-                    self._drop(study_id)
-                case StudyFailed():
-                    log.error("study %s failed: %s", study_id, event.error)
-                    self._store.fail(study_id, lease, event.error)
-                    self._drop(study_id)
-                case TrialFinished():
-                    log.info("study %s %s trial %d %s", study_id, event.family, event.number, event.state)
+            write(study_id, lease, *facts)
         except LeaseLost:
             log.warning("study %s was claimed by another runner: dropped", study_id)
             self._drop(study_id)
@@ -137,4 +147,4 @@ class Runner:
     def _give_back(self) -> None:
         for study_id, lease in list(self._held.items()):
             self._drop(study_id)
-            self._store.release(study_id, lease)
+            self._write(self._store.release, study_id, lease)
