@@ -82,6 +82,7 @@ class Runner:
             if study is None:
                 return
             log.info("study %s claimed under lease %d", study.id, study.lease_number)
+            self._engine.abort(study.id)  # ours already, if we were too slow to renew it: begin anew
             self._held[study.id] = study.lease_number
             self._begin(study)
 

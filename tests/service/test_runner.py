@@ -1,0 +1,139 @@
+"""The runner: what it holds it records, what it lost it drops, what it cannot do fails with a sentence."""
+
+import threading
+
+import numpy as np
+import pytest
+from sqlalchemy import text
+from studies_to_store import EXPIRED, LONG
+
+from service.blobs import BlobStore
+from service.database import make_engine, upgrade
+from service.runner import MAX_CLAIMS, Runner
+from service.states import StudyState
+from service.store import Store, new_id
+from vi3nr.ensemble.interface import Recipe
+from vi3nr.signals import image_signal
+from workers.engine import Engine
+from workers.plan import FamilyPlan, Network, StudyPlan
+from workers.pool_local import LocalPool
+from workers.storage import open_storage
+
+
+def tiny_plan(trials: int = 5) -> StudyPlan:
+    return StudyPlan(
+        study_id=new_id(), families=(FamilyPlan("gaussian"),), network=Network(8, 1), recipe=Recipe(20), trials=trials,
+        seed=0, search_steps=8, method="analytic", objective="fit", finalists=1, seeds=2,
+        baselines=("pytorch_default",),
+    )  # fmt: skip
+
+
+class House:
+    """A store, blobs and storage in a folder, and runners over them."""
+
+    def __init__(self, folder):
+        url = f"sqlite:///{folder / 'vi3nr.db'}"
+        self.database = make_engine(url)
+        upgrade(self.database)
+        self.store, self.blobs, self.storage = Store(self.database), BlobStore(folder / "blobs"), open_storage(url)
+        signal = image_signal(np.random.default_rng(0).random((8, 8, 3)))
+        key = self.blobs.put(signal.to_bytes())
+        self.dataset = self.store.add_dataset(name="a", content_hash="b", signal=signal, blob_key=key, meta={})
+
+    def add(self, plan: StudyPlan) -> str:
+        return self.store.add_study(plan=plan, dataset_id=self.dataset.id, request={}).id
+
+    def runner(self, **changes) -> Runner:
+        engine = Engine(LocalPool(), self.storage)
+        return Runner(self.store, self.blobs, engine, **({"owner": "test", "lease_seconds": LONG} | changes))
+
+    def expire(self, study_id: str) -> None:
+        """As if the runner had been silent for too long."""
+        with self.database.begin() as connection:
+            connection.execute(text("UPDATE vi3nr_studies SET lease_until = 0 WHERE id = :id"), {"id": study_id})
+
+    def state(self, study_id: str) -> StudyState:
+        return self.store.study(study_id).state
+
+
+@pytest.fixture
+def house(tmp_path):
+    house = House(tmp_path)
+    yield house
+    house.database.dispose()
+    house.storage.engine.dispose()
+
+
+def test_studies_are_completed_side_by_side(house):
+    """Two queued studies end with an answer each, their runs recorded."""
+    ids = [house.add(tiny_plan()) for _ in range(2)]
+    house.runner().run(threading.Event(), lambda: all(house.state(i) is StudyState.COMPLETED for i in ids))
+    for study_id in ids:
+        assert house.store.result(study_id).families[0].trials == 5
+        assert {run.kind for run in house.store.runs(study_id)} == {"finalist", "baseline"}
+
+
+def test_stopping_gives_the_studies_back(house):
+    """After an orderly stop a study is queued again and keeps its trials; another runner completes it."""
+    study_id = house.add(tiny_plan())
+    runner = house.runner()
+    while not house.store.trials(house.store.study(study_id)).items:
+        runner.turn(1.0)
+    stop = threading.Event()
+    stop.set()
+    runner.run(stop)
+    assert house.state(study_id) is StudyState.QUEUED
+    house.runner().run(threading.Event(), lambda: house.state(study_id) is StudyState.COMPLETED)
+    assert house.store.result(study_id).families[0].trials == 5
+
+
+def test_a_runner_that_lost_its_lease_writes_nothing_more(house):
+    """A second runner claims the expired study and completes it; the first one drops it and goes on with its own."""
+    study_id = house.add(tiny_plan())
+    first = house.runner()
+    first.turn(1.0)
+    house.expire(study_id)
+    second = house.runner(owner="second", only=study_id)
+    second.run(threading.Event(), lambda: house.state(study_id) is StudyState.COMPLETED)
+    answer = house.store.result(study_id)
+    other = house.add(tiny_plan(6))
+    first.run(threading.Event(), lambda: house.state(other) is StudyState.COMPLETED)
+    assert house.store.result(study_id) == answer
+
+
+def test_a_runner_that_was_slow_takes_its_own_study_up_again(house):
+    """A lease that ran out unnoticed is claimed by the same runner: the study goes on and ends with its answer."""
+    study_id = house.add(tiny_plan())
+    runner = house.runner()
+    runner.turn(1.0)
+    house.expire(study_id)
+    runner.run(threading.Event(), lambda: house.state(study_id) is StudyState.COMPLETED)
+    assert house.store.result(study_id).families[0].trials == 5
+
+
+def test_cancelling_frees_the_study(house):
+    """A study whose client cancels it while it runs becomes cancelled at the runner's next look."""
+    study_id = house.add(tiny_plan(100))
+    runner = house.runner()
+    runner.turn(1.0)
+    house.store.request_cancel(study_id)
+    runner.run(threading.Event(), lambda: house.state(study_id) is StudyState.CANCELLED)
+
+
+def test_a_missing_blob_fails_the_study_with_a_sentence(house, tmp_path):
+    """A signal that is gone fails its study and no other."""
+    study_id = house.add(tiny_plan())
+    for blob in (tmp_path / "blobs").rglob("*"):
+        if blob.is_file():
+            blob.unlink()
+    house.runner().run(threading.Event(), lambda: house.state(study_id) is StudyState.FAILED)
+    assert "could not begin" in house.store.study(study_id).error
+
+
+def test_a_study_that_no_runner_survives_is_given_up(house):
+    """After MAX_CLAIMS claims without an end the study fails instead of going round for ever."""
+    study_id = house.add(tiny_plan())
+    for _ in range(MAX_CLAIMS):
+        assert house.store.claim("dies", EXPIRED) is not None
+    house.runner().run(threading.Event(), lambda: house.state(study_id) is StudyState.FAILED)
+    assert str(MAX_CLAIMS) in house.store.study(study_id).error
