@@ -7,6 +7,7 @@ COMPLETE or PRUNED. All that recovery needs is in the trials themselves, so it c
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +15,7 @@ from typing import Any
 
 import optuna
 from optuna.distributions import FloatDistribution
-from optuna.exceptions import UpdateFinishedTrialError
+from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
@@ -76,6 +77,7 @@ class FamilySearch:
         pruner = make_pruner(len(self._start))
         create = partial(optuna.create_study, study_name=name, storage=storage, direction="maximize", pruner=pruner)
         self._study = persistently(partial(create, load_if_exists=True))
+        persistently(partial(_name_metric, self._study, f"PSNR (dB) after {search_steps} steps"))
         self._live: dict[int, tuple[Trial, Asked]] = {}
         self._waiting: set[int] = set()
         self._outcomes: dict[int, Outcome] = {}
@@ -230,6 +232,13 @@ class FamilySearch:
             note=facts.get("note"),
         )
         return self._outcomes.setdefault(order, outcome)
+
+
+def _name_metric(study: optuna.Study, name: str) -> None:
+    """What the dashboard calls the score."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)  # the interface may change; the name is only for people
+        study.set_metric_names([name])
 
 
 def _attempt(trial: FrozenTrial) -> int:
