@@ -79,7 +79,7 @@ def _follow(console: Console, client: httpx2.Client, study_id: str, began: float
             live.update(Text(line))
             if not console.is_terminal and line != shown:  # a log: a line at each change of phase or ten seconds
                 shown = line
-                console.print(f"[{time.monotonic() - began:4.0f} s] {line}", highlight=False)
+                console.print(f"{time.monotonic() - began:4.0f} s  {line}", highlight=False, soft_wrap=True)
             time.sleep(1.0 if console.is_terminal else 5.0)
 
 

@@ -28,7 +28,8 @@ def progress_text(note: ProgressNote | None, seconds_left: float | None) -> str:
     if note.phase != "search":
         parts.append(f"{note.runs_done} of {note.runs_total} runs")
     if note.best_score is not None:
-        parts.append(f"best so far {note.best_score:.2f} dB ({note.best_family} trial {note.best_trial})")
+        best = f"{note.best_family} trial {note.best_trial}"
+        parts.append(f"best trial so far {note.best_score:.2f} dB at the search horizon ({best})")
     if seconds_left is not None:
         parts.append(f"about {_duration(seconds_left)} left")
     return ", ".join(parts)

@@ -105,7 +105,7 @@ def default_ranges(family: str, signal: Signal) -> Ranges:
     scale = families()[family].sigma_a_range if families()[family].has_scale else (habit.sigma_a, habit.sigma_a)
     return Ranges(
         sigma_a=scale,
-        rho=(min(habit.rho / 4, stable / 2), max(habit.rho * 3, stable * 2)),
+        rho=(min(habit.rho / 4, stable / 2), max(habit.rho * 3, stable * 3)),
         bandwidth=(bandwidth / 4, bandwidth * 4),
         share_first=habit.share_range,
     )
