@@ -1,8 +1,10 @@
 # ruff: noqa: D102 - phi, slope and unit_moments are described once, by Activation
-"""What an activation family is, and the families there are: one small class each.
+"""What an activation family is, and the three that INRs use most: one small class each.
 
-Every family is written as ``f(x) = phi(x / sigma_a)``; with ``u = x / sigma_a`` and ``z ~ N(0, sigma_p^2)`` all moments
-depend on ``rho = sigma_p / sigma_a`` alone. ``phi`` is written once for NumPy and torch: ``xp`` is either module.
+Every family is written as ``f(x) = phi(x / sigma_a)``; with ``u = x / sigma_a`` and ``z ~ N(0, sigma_p^2)`` the moments
+depend on ``rho = sigma_p / sigma_a`` alone, but for the families whose further scale is absolute (``scale_family`` is
+False there). ``phi`` is written once for NumPy and torch: ``xp`` is either module. The other families are in
+``families_plain``, ``families_bumps`` and ``families_waves``; ``vi3nr.activations`` knows them all by name.
 """
 
 from __future__ import annotations
@@ -14,11 +16,13 @@ from dataclasses import dataclass, fields
 from types import MappingProxyType, ModuleType
 from typing import Any, ClassVar
 
-__all__ = ["Activation", "Gaussian", "Relu", "Sigmoid", "Sinc", "Sine", "Tanh", "UnitMoments"]
+__all__ = ["ALL", "Activation", "Gaussian", "Sinc", "Sine", "UnitMoments"]
 
 SLOWEST_EXPONENT = -80.0  # torch.exp on a CPU is up to 15 times slower where float32 underflows, below about -87
 SINC_SERIES_BELOW = 0.5  # |u| under which sinc' is summed as a series: its closed form cancels there
 SINC_SLOPE_SERIES = tuple((-1) ** k * 2 * k / math.factorial(2 * k + 1) for k in range(7, 0, -1))  # of sinc'(u) / u
+ALL = ("mean", "second_moment", "slope_second_moment")  # of the names that ``closed_form`` may hold
+S_OF_GAUSSIAN = 1.0 / math.sqrt(2.0)  # exp(-(s x)^2) is sigma_a = 1 / (s sqrt 2): WIRE, FINER and INCODE write s
 TORCH_SINC_W = (8.0, 30.0)  # customary w of torch.sinc(w x) = sin(pi w x) / (pi w x)
 
 
@@ -35,8 +39,11 @@ class UnitMoments:
 class Activation(ABC):
     """One activation with its parameters. ``sigma_a`` (> 0) is the scale that studies search.
 
-    Further fields of a subclass are the family's other parameters. Raises ValueError for a scale that is not a positive
-    finite number, or other than 1 where the family has none.
+    Further fields of a subclass are the family's other parameters. Raises ValueError for a parameter that is not a
+    finite number (those in ``positive``: and positive), or a scale other than 1 where the family has none.
+
+    ``gradient`` says what ``derivative`` is: ``exact``, the derivative of ``value``; or ``detached``, what autograd
+    gives because a factor of the value is held constant in the backward pass (FINER).
     """
 
     sigma_a: float
@@ -48,20 +55,42 @@ class Activation(ABC):
     sigma_a_range: ClassVar[tuple[float, float]]  # where a search looks unless told otherwise
     learning_rate: ClassVar[float]  # customary, for Adam
     even: ClassVar[bool] = False  # phi(-u) = phi(u)
+    complex: ClassVar[bool] = False  # values are complex, moments those of the moduli
+    gradient: ClassVar[str] = "exact"
+    scale_family: ClassVar[bool] = True  # phi itself does not change with sigma_a
     has_scale: ClassVar[bool] = True
     closed_form: ClassVar[tuple[str, ...]]  # names of the fields of UnitMoments that have one
     unit_kinks: ClassVar[tuple[float, ...]] = ()  # u where phi or phi' is not smooth
+    unit_period: ClassVar[float | None] = None  # of phi, if quadrature is to work on one period
+    positive: ClassVar[tuple[str, ...]] = ("sigma_a",)  # fields that must be positive
     aliases: ClassVar[Mapping[str, float]] = MappingProxyType({})  # other scales: constant / sigma_a
+    spellings: ClassVar[Mapping[str, tuple[float, int]]] = MappingProxyType({})
+    """Names of the scale in the field that are accepted too: sigma_a = constant * value ** (1 or -1)."""
 
     def __post_init__(self) -> None:
         for item in fields(self):
             number = getattr(self, item.name)
             if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
                 raise ValueError(f"{item.name} of {self.family} must be a finite number, got {number!r}")
-        if self.sigma_a <= 0.0:
-            raise ValueError(f"sigma_a of {self.family} must be positive, got {self.sigma_a!r}")
+            if item.name in self.positive and number <= 0.0:
+                raise ValueError(f"{item.name} of {self.family} must be positive, got {number!r}")
         if not self.has_scale and self.sigma_a != 1.0:
             raise ValueError(f"{self.family} has no scale: sigma_a is 1, got {self.sigma_a!r}")
+
+    @classmethod
+    def parameter_names(cls) -> tuple[str, ...]:
+        """The names of the parameters besides ``sigma_a``."""
+        return tuple(item.name for item in fields(cls) if item.name != "sigma_a")
+
+    @classmethod
+    def scale_names(cls) -> dict[str, tuple[float, int]]:
+        """Every other name of the scale, as (constant, power): sigma_a = constant * value ** power."""
+        return {**{alias: (constant, -1) for alias, constant in cls.aliases.items()}, **cls.spellings}
+
+    @classmethod
+    def build(cls, sigma_a: float, parameters: Mapping[str, float]) -> Activation:
+        """The activation with these parameters, by the names of ``parameter_names``."""
+        return cls(sigma_a, **parameters)
 
     @property
     def parameters(self) -> dict[str, float]:
@@ -72,6 +101,11 @@ class Activation(ABC):
     def kinks(self) -> tuple[float, ...]:
         """The x where f or f' is not smooth."""
         return tuple(self.sigma_a * u for u in self.unit_kinks)
+
+    @property
+    def unit_feature(self) -> float:
+        """Width, in u, of the narrowest feature near 0 or a kink."""
+        return 1.0
 
     def value(self, x: Any, xp: ModuleType) -> Any:
         """f(x), elementwise; ``xp`` is the module of the array: ``numpy`` or ``torch``."""
@@ -109,7 +143,8 @@ class Gaussian(Activation):
     sigma_a_range = (0.005, 0.3)
     learning_rate = 1e-3
     even = True
-    closed_form = ("mean", "second_moment", "slope_second_moment")
+    closed_form = ALL
+    spellings = MappingProxyType({"a": (1.0, 1), "s": (S_OF_GAUSSIAN, -1)})
 
     def phi(self, u: Any, xp: ModuleType) -> Any:
         return xp.exp(xp.clip(u * u * -0.5, SLOWEST_EXPONENT, None))
@@ -132,7 +167,7 @@ class Sine(Activation):
     customary_sigma_a = (1.0 / 30.0, 1.0 / 60.0)
     sigma_a_range = (1.0 / 200.0, 1.0 / 10.0)
     learning_rate = 5e-4
-    closed_form = ("mean", "second_moment", "slope_second_moment")
+    closed_form = ALL
     aliases = MappingProxyType({"omega": 1.0})
 
     def phi(self, u: Any, xp: ModuleType) -> Any:
@@ -148,7 +183,8 @@ class Sine(Activation):
 
 @dataclass(frozen=True)
 class Sinc(Activation):
-    """sin(u) / u with its limit 1 at 0; ``torch.sinc(w x)`` holds a pi and is sigma_a = 1 / (pi w).
+    """sin(u) / u with its limit 1 at 0; ``torch.sinc(w x)`` holds a pi and is sigma_a = 1 / (pi w), accepted as
+    ``sinc_omega = w``; ``omega`` is the w of sin(w x) / (w x).
 
     Moments: sinc^2 is the cosine transform of the triangle, so with a = 2 rho^2
     ``E phi^2 = 2 int_0^1 (1 - t) exp(-a t^2) dt`` and ``E phi'^2 = int_0^1 (2/3 - 2 t + 4/3 t^3) exp(-a t^2) dt``.
@@ -161,7 +197,8 @@ class Sinc(Activation):
     sigma_a_range = (0.004, 0.2)
     learning_rate = 1e-3
     even = True
-    closed_form = ("mean", "second_moment", "slope_second_moment")
+    closed_form = ALL
+    spellings = MappingProxyType({"omega": (1.0, -1), "sinc_omega": (1.0 / math.pi, -1)})
 
     def phi(self, u: Any, xp: ModuleType) -> Any:
         one = xp.ones_like(u)
@@ -193,75 +230,3 @@ def _sinc_slope(a: float, constant: float, linear: float) -> float:
         power *= -a / k
         total += power * (2.0 / (3 * (2 * k + 1)) - 1.0 / (k + 1) + 2.0 / (3 * (k + 2)))
     return total
-
-
-@dataclass(frozen=True)
-class Tanh(Activation):
-    """tanh(x / sigma_a)."""
-
-    family = "tanh"
-    label = "tanh"
-    formula = "tanh(x / sigma_a)"
-    customary_sigma_a = (1.0,)
-    sigma_a_range = (0.05, 2.0)
-    learning_rate = 1e-3
-    closed_form = ("mean",)
-
-    def phi(self, u: Any, xp: ModuleType) -> Any:
-        return xp.tanh(u)
-
-    def slope(self, u: Any, xp: ModuleType) -> Any:
-        t = xp.tanh(u)
-        return 1.0 - t * t
-
-    def unit_moments(self, rho: float) -> UnitMoments:
-        return UnitMoments(mean=0.0)
-
-
-@dataclass(frozen=True)
-class Sigmoid(Activation):
-    """1 / (1 + exp(-x / sigma_a)), by way of tanh so that no exponential overflows."""
-
-    family = "sigmoid"
-    label = "sigmoid"
-    formula = "1 / (1 + exp(-x / sigma_a))"
-    customary_sigma_a = (1.0,)
-    sigma_a_range = (0.05, 2.0)
-    learning_rate = 1e-3
-    closed_form = ("mean",)
-
-    def phi(self, u: Any, xp: ModuleType) -> Any:
-        return xp.tanh(u * 0.5) * 0.5 + 0.5
-
-    def slope(self, u: Any, xp: ModuleType) -> Any:
-        t = xp.tanh(u * 0.5)
-        return (1.0 - t * t) * 0.25
-
-    def unit_moments(self, rho: float) -> UnitMoments:
-        return UnitMoments(mean=0.5)
-
-
-@dataclass(frozen=True)
-class Relu(Activation):
-    """max(x, 0). It is homogeneous: a scale would only rescale the output, so there is none."""
-
-    sigma_a: float = 1.0
-
-    family = "relu"
-    label = "ReLU"
-    formula = "max(x, 0)"
-    customary_sigma_a = (1.0,)
-    sigma_a_range = (1.0, 1.0)
-    learning_rate = 1e-3
-    has_scale = False
-    closed_form = ("mean", "second_moment", "slope_second_moment")
-    unit_kinks = (0.0,)
-
-    def phi(self, u: Any, xp: ModuleType) -> Any:
-        return u * (u > 0.0)  # keeps NaN, so that divergence shows
-
-    def slope(self, u: Any, xp: ModuleType) -> Any:
-        return xp.where(u > 0.0, xp.ones_like(u), xp.zeros_like(u))
-
-    def unit_moments(self, rho: float) -> UnitMoments:
-        return UnitMoments(rho / math.sqrt(2.0 * math.pi), rho * rho / 2.0, 0.5)

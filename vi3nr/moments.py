@@ -10,17 +10,22 @@ import numpy as np
 
 from vi3nr.families import Activation
 from vi3nr.monte_carlo import sampled_expectation
-from vi3nr.quadrature import normal_expectation
+from vi3nr.quadrature import SharedNodes, normal_expectation, periodic_expectations
 
-__all__ = ["METHODS", "Moments", "moments"]
+__all__ = ["METHODS", "MomentTable", "Moments", "moments"]
 
 METHODS = ("analytic", "quadrature", "monte_carlo")
 SAMPLES = 1_000_000  # the authors' number
+MOST_POINTS = 4_000_000
+QUICK_POINTS = 40_000  # for one entry of a table that the shared nodes do not resolve
+WIDE = 0.2  # rho over a period from which quadrature works on one period
 
 
 @dataclass(frozen=True)
 class Moments:
     """``mean`` = E f, ``second_moment`` = E f^2, ``slope_second_moment`` = E f'^2 (per squared unit of x).
+
+    For a complex activation the last two are those of the moduli.
 
     ``methods`` says of each, in this order, how it was computed: ``closed_form``, ``quadrature`` or ``monte_carlo``.
     ``standard_errors`` are those of a Monte Carlo estimate, None for the exact methods.
@@ -81,17 +86,27 @@ def _integrands(activation: Activation) -> Callable[[np.ndarray], np.ndarray]:
     """Maps u to the rows phi, phi^2, phi'^2."""
 
     def rows(u: np.ndarray) -> np.ndarray:
-        value, slope = activation.phi(u, np), activation.slope(u, np)
-        return np.stack([value, value * value, slope * slope])  # (function, node)
+        with np.errstate(all="ignore"):  # what overflows is not finite, and told
+            value, slope = activation.phi(u, np), activation.slope(u, np)
+            if activation.complex:
+                return np.stack([value.real, abs(value) ** 2, abs(slope) ** 2])
+            return np.stack([value, value * value, slope * slope])  # (function, node)
 
     return rows
 
 
-def _integrate(activation: Activation, rho: float) -> np.ndarray:
-    result = normal_expectation(_integrands(activation), rho, kinks=activation.unit_kinks)
-    if not result.converged:
+def _integrate(activation: Activation, rho: float, most_points: int = MOST_POINTS) -> np.ndarray:
+    g, period = _integrands(activation), activation.unit_period
+    if period is not None and rho > WIDE * period:
+        values, converged = periodic_expectations(g, np.array([rho]), period)
+        values = values[:, 0]
+    else:
+        feature = activation.unit_feature
+        found = normal_expectation(g, rho, kinks=activation.unit_kinks, feature=feature, most_points=most_points)
+        values, converged = found.values, found.converged
+    if not converged:
         raise ArithmeticError(f"the quadrature for {activation!r} at rho {rho!r} did not reach its tolerance")
-    return result.values
+    return values
 
 
 def _moments(
@@ -107,3 +122,42 @@ def _moments(
     if not (0.0 < second < math.inf and math.isfinite(slope)):
         raise ArithmeticError(f"the moments of {activation!r} at sigma_p {sigma_p!r} leave the range of float64")
     return Moments(mean, second, slope, methods, errors)
+
+
+class MomentTable:
+    """E phi^2 and E phi'^2 for many rho, quickly: for root finding.
+
+    Closed forms where there are both. Else phi is evaluated once, on nodes that all rho between ``low`` and ``high``
+    share, and a rho that those do not resolve is integrated by itself.
+    """
+
+    def __init__(self, activation: Activation, low: float, high: float) -> None:
+        self._activation = activation
+        self._closed = {"second_moment", "slope_second_moment"} <= set(activation.closed_form)
+        if not self._closed:
+            rows, kinks, feature = _integrands(activation), activation.unit_kinks, activation.unit_feature
+            self._nodes = SharedNodes(lambda u: rows(u)[1:], low, high, kinks=kinks, feature=feature)
+
+    def at(self, rho: Sequence[float]) -> np.ndarray:
+        """Rows E phi^2 and E phi'^2, ``(2, rho)``; NaN where neither way reaches its tolerance."""
+        if self._closed:
+            found = [self._activation.unit_moments(each) for each in rho]
+            return np.array([[m.second_moment for m in found], [m.slope_second_moment for m in found]], dtype=float)
+        stds = np.asarray(rho)
+        table, resolved = np.zeros((2, len(stds))), np.zeros(len(stds), dtype=bool)
+        period = self._activation.unit_period or math.inf
+        wide = stds > WIDE * period
+        table[:, ~wide], resolved[~wide] = self._nodes.expectations(stds[~wide])
+        if wide.any():
+            values, resolved[wide] = periodic_expectations(_integrands(self._activation), stds[wide], period)
+            table[:, wide] = values[1:]
+        out_of_reach = math.inf
+        for place in np.flatnonzero(~resolved):
+            try:
+                if stds[place] > out_of_reach:
+                    raise ArithmeticError("a smaller rho was too hard already")
+                table[:, place] = _integrate(self._activation, float(stds[place]), QUICK_POINTS)[1:]
+            except ArithmeticError:
+                table[:, place] = np.nan
+                out_of_reach = stds[place]
+        return table

@@ -2,12 +2,14 @@
 
 Forward (VI3NR, Eq. 4): ``Var W_i = sigma_p^2 / (M_i E f^2)``. Backward (Eq. 17-21): ``Var W_i = 1 / (M_{i+1} E f'^2)``.
 Both hold where ``cond(sigma_p) = sigma_p^2 (M_{i+1} / M_i) E f'^2 / E f^2 = 1``. For ``f(x) = phi(x / sigma_a)`` that
-is an equation for ``rho = sigma_p / sigma_a`` alone.
+is an equation for ``rho = sigma_p / sigma_a``.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from itertools import pairwise
 
@@ -16,7 +18,7 @@ from scipy.optimize import brentq
 
 from vi3nr.config import Stability
 from vi3nr.families import Activation
-from vi3nr.moments import moments
+from vi3nr.moments import MomentTable, moments
 
 __all__ = ["condition", "gain_squared", "stability_bias_variance", "stable_sigma_p"]
 
@@ -69,34 +71,65 @@ def stable_sigma_p(activation: Activation, width_ratio: float = 1.0) -> Stabilit
     ``both_ends``          none does, cond tends to 1 at both ends
     ``none``               none does, and cond stays away from 1
 
-    ``sigma_p`` is None for all but the first two. Roots are looked for over rho from 1e-3 to 1e3.
+    ``sigma_p`` is None for all but the first two. Roots are looked for over rho from 1e-3 to 1e3,
+    at eight points a decade.
+
+    Raises:
+        ArithmeticError: if the moments cannot be computed for any of these rho.
     """
     _require_ratio(width_ratio)
-    rho, kind = _stable_rho(activation, width_ratio)
+    unit = replace(activation, sigma_a=1.0) if activation.scale_family else activation  # rho is the same at any scale
+    rho, kind = _stable_rho(unit, width_ratio)
     return Stability(None if rho is None else rho * activation.sigma_a, kind)
 
 
 @lru_cache(maxsize=1024)
 def _stable_rho(activation: Activation, width_ratio: float) -> tuple[float | None, str]:
-    def log_condition(log_rho: float) -> float:
-        return math.log(condition(activation, math.exp(log_rho) * activation.sigma_a, width_ratio))
+    table = MomentTable(activation, float(RHO_GRID[0]), float(RHO_GRID[-1]))
 
-    grid = [float(x) for x in np.log(RHO_GRID)]
-    heights = [log_condition(x) for x in grid]
-    signed = [(x, height) for x, height in zip(grid, heights, strict=True) if abs(height) > ZERO]
+    def log_conditions(rho: Sequence[float]) -> np.ndarray:
+        """Log cond, NaN where the moments leave float64 or cannot be integrated."""
+        with np.errstate(all="ignore"):
+            second, slope = table.at(rho)
+            found: np.ndarray = np.log(np.square(rho) * width_ratio * slope / second)
+        return np.where(np.isfinite(found), found, np.nan)
+
+    heights = log_conditions([float(rho) for rho in RHO_GRID])
+    known = [(math.log(rho), height) for rho, height in zip(RHO_GRID, heights, strict=True) if not math.isnan(height)]
+    if not known:
+        raise ArithmeticError(f"the moments of {activation!r} cannot be computed for any rho from 1e-3 to 1e3")
+    signed = [(x, height) for x, height in known if abs(height) > ZERO]
     if not signed:
         return None, "any"
-    brackets = [(a, b) for (a, at_a), (b, at_b) in pairwise(signed) if at_a * at_b < 0.0]
-    roots = [math.exp(brentq(log_condition, a, b, xtol=1e-14, rtol=1e-14)) for a, b in brackets]
+    roots = [
+        root
+        for (a, at_a), (b, at_b) in pairwise(signed)
+        if at_a * at_b < 0.0 and (root := _root(log_conditions, a, b)) is not None
+    ]
     if roots:
         nearest = min(roots, key=lambda rho: abs(math.log(rho)))
         return nearest, "root" if len(roots) == 1 else "several_roots"
-    at_zero, at_infinity = abs(heights[0]) < AT_THE_LIMIT, abs(heights[-1]) < AT_THE_LIMIT
+    at_zero, at_infinity = abs(known[0][1]) < AT_THE_LIMIT, abs(known[-1][1]) < AT_THE_LIMIT
     if at_zero and at_infinity:
         return None, "both_ends"
     if at_zero:
         return None, "limit_at_0"
     return None, "limit_at_infinity" if at_infinity else "none"
+
+
+def _root(log_conditions: Callable[[Sequence[float]], np.ndarray], low: float, high: float) -> float | None:
+    """The rho with log cond 0 between two logarithms of rho; None where cond cannot be computed on the way."""
+
+    def height(log_rho: float) -> float:
+        found = float(log_conditions([math.exp(log_rho)])[0])
+        if math.isnan(found):
+            raise ArithmeticError(log_rho)
+        return found
+
+    try:
+        return math.exp(brentq(height, low, high, xtol=1e-14, rtol=1e-14))
+    except ArithmeticError:
+        return None
 
 
 def _require_ratio(width_ratio: float) -> None:

@@ -1,5 +1,6 @@
 """Families: values, derivatives, one definition for NumPy and torch, names and their errors."""
 
+import cmath
 import math
 
 import numpy as np
@@ -8,16 +9,44 @@ import torch
 
 from vi3nr.activations import activation, families
 
-SCALES = {"gaussian": 0.05, "sine": 1 / 30, "sinc": 0.04, "tanh": 0.7, "sigmoid": 0.7, "relu": 1.0}
+SCALES = {
+    **{"gaussian": 0.05, "sine": 1 / 30, "sinc": 0.04, "gabor": 0.07, "wire": 0.07, "finer": 1 / 20, "hosc": 1 / 30},
+    **{"laplacian": 0.3, "quadratic": 0.2, "multi_quadratic": 0.2, "super_gaussian": 0.4, "exp_sin": 0.5},
+    **{"tanh": 0.7, "sigmoid": 0.7, "relu": 1.0, "leaky_relu": 1.0, "softplus": 0.5, "gelu": 0.6, "silu": 0.4},
+}
+OTHERS = {
+    "gabor": {"omega": 15.0},
+    "hosc": {"b": 3.0},
+    "super_gaussian": {"b": 2.5},
+    "leaky_relu": {"negative_slope": 0.2},
+}
 EXACT = {
     "gaussian": lambda x, a: math.exp(-x * x / (2 * a * a)),
     "sine": lambda x, a: math.sin(x / a),
     "sinc": lambda x, a: math.sin(x / a) / (x / a) if x else 1.0,
+    "wire": lambda x, a: cmath.exp(20j * x - x * x / (2 * a * a)),
+    "gabor": lambda x, a: math.cos(15 * x) * math.exp(-x * x / (2 * a * a)),
+    "finer": lambda x, a: math.sin((abs(x) + 1) * x / a),
+    "hosc": lambda x, a: math.tanh(3 * math.sin(x / a)),
+    "laplacian": lambda x, a: math.exp(-abs(x) / a),
+    "quadratic": lambda x, a: 1 / (1 + (x / a) ** 2),
+    "multi_quadratic": lambda x, a: (1 + (x / a) ** 2) ** -0.5,
+    "super_gaussian": lambda x, a: math.exp(-x * x / (2 * a * a)) ** 2.5,
+    "exp_sin": lambda x, a: math.exp(-math.sin(x / a)),
     "tanh": lambda x, a: math.tanh(x / a),
     "sigmoid": lambda x, a: 1 / (1 + math.exp(-x / a)),
     "relu": lambda x, a: max(x, 0.0),
+    "leaky_relu": lambda x, a: max(x, 0.2 * x),
+    "softplus": lambda x, a: math.log1p(math.exp(x / a)),
+    "gelu": lambda x, a: x / a * math.erfc(-x / a / math.sqrt(2)) / 2,
+    "silu": lambda x, a: x / a / (1 + math.exp(-x / a)),
 }
 every_family = pytest.mark.parametrize("family", sorted(families()))
+every_real_family = pytest.mark.parametrize("family", sorted(n for n, cls in families().items() if not cls.complex))
+
+
+def build(family: str, sigma_a: float | None = None):
+    return activation(family, SCALES[family] if sigma_a is None else sigma_a, **OTHERS.get(family, {}))
 
 
 def points(scale: float) -> np.ndarray:
@@ -30,27 +59,27 @@ def test_value_is_the_formula(family: str) -> None:
     a = SCALES[family]
     x = points(a)
     expected = [EXACT[family](float(point), a) for point in x]
-    np.testing.assert_allclose(activation(family, a).value(x, np), expected, rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(build(family).value(x, np), expected, rtol=1e-12, atol=1e-14)
 
 
 @every_family
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_numpy_and_torch_agree_and_keep_the_dtype(family: str, dtype: torch.dtype) -> None:
     """One definition serves both: the same numbers, in the array's own dtype."""
-    phi = activation(family, SCALES[family])
+    phi = build(family)
     tensor = torch.from_numpy(points(SCALES[family])).to(dtype)
     for method in (phi.value, phi.derivative):
         ours, theirs = method(tensor.numpy(), np), method(tensor, torch)
-        assert theirs.dtype == dtype
-        assert ours.dtype == tensor.numpy().dtype
+        assert theirs.dtype == (dtype.to_complex() if phi.complex else dtype)
+        assert ours.dtype == theirs.numpy().dtype
         tolerance = 3e-5 if dtype == torch.float32 else 1e-13
         np.testing.assert_allclose(ours, theirs.numpy(), rtol=tolerance, atol=tolerance * np.abs(ours).max())
 
 
-@every_family
+@every_real_family
 def test_autograd_finds_the_derivative(family: str) -> None:
     """``derivative`` is what backpropagation through ``value`` gives, at every point, 0 and kinks included."""
-    phi = activation(family, SCALES[family])
+    phi = build(family)
     x = torch.from_numpy(points(SCALES[family])).requires_grad_()
     (gradient,) = torch.autograd.grad(phi.value(x, torch).sum(), x)
     exact = phi.derivative(x.detach(), torch)
@@ -59,8 +88,11 @@ def test_autograd_finds_the_derivative(family: str) -> None:
 
 @every_family
 def test_gradcheck(family: str) -> None:
-    """The derivative is the slope of the value by finite differences, away from kinks."""
-    phi = activation(family, SCALES[family])
+    """The derivative is the slope of the value by finite differences, away from kinks; FINER says that its is not."""
+    phi = build(family)
+    assert phi.gradient == ("detached" if family == "finer" else "exact")
+    if family == "finer":
+        return
     x = SCALES[family] * torch.tensor([-3.1, -0.7, -0.3, 0.2, 0.45, 0.55, 1.9, 4.2], dtype=torch.float64)
     assert torch.autograd.gradcheck(lambda x: phi.value(x, torch), x.requires_grad_(), eps=1e-7, atol=1e-5, rtol=1e-5)
 
@@ -83,7 +115,7 @@ def test_narrow_gaussian_never_underflows() -> None:
 @every_family
 def test_not_a_number_stays_visible(family: str) -> None:
     """NaN comes out as NaN, so that a diverged network shows."""
-    assert np.isnan(activation(family, SCALES[family]).value(np.array([np.nan]), np)).all()
+    assert np.isnan(build(family).value(np.array([np.nan]), np)).all()
 
 
 @every_family
@@ -102,6 +134,71 @@ def test_class_data_is_true(family: str) -> None:
     assert phi.sigma_a == cls.customary_sigma_a[0]
     assert cls.formula
     assert cls.label
+
+
+def test_finer_holds_its_factor_constant() -> None:
+    """FINER's derivative is autograd's of a plain implementation with the factor detached, and not the true one."""
+    finer = activation("finer", omega=7.0)
+    x = torch.linspace(-2.0, 2.0, 41, dtype=torch.float64, requires_grad=True)
+    with torch.no_grad():
+        factor = x.abs() + 1.0
+    (detached,) = torch.autograd.grad(torch.sin(7.0 * factor * x).sum(), x)
+    (true,) = torch.autograd.grad(torch.sin(7.0 * (x.abs() + 1.0) * x).sum(), x)
+    ours = finer.derivative(x.detach(), torch)
+    torch.testing.assert_close(ours, detached, rtol=1e-12, atol=1e-12)
+    assert float((ours - true).abs().max()) > 1.0
+    assert finer.derivative(np.array([0.3]), np) == pytest.approx(7 * 1.3 * math.cos(7 * 1.3 * 0.3))
+
+
+def test_a_complex_wavelet_has_two_derivatives() -> None:
+    """For complex x, backpropagation through WIRE is made of df/dx and df/dconj(x); for real x they add up to f'."""
+    wire = activation("wire", s=3.0, omega=4.0)
+    generator = np.random.default_rng(0)
+    x = torch.tensor(generator.normal(size=30) * 0.3 + 0.2j * generator.normal(size=30))
+    g = torch.tensor(generator.normal(size=30) + 1j * generator.normal(size=30))
+    x.requires_grad_()
+    (got,) = torch.autograd.grad(wire.value(x, torch), x, g)
+    along, across = wire.derivative(x.detach(), torch), wire.conjugate_derivative(x.detach(), torch)
+    torch.testing.assert_close(got, along.conj() * g + across * g.conj(), rtol=1e-12, atol=1e-12)
+    real = x.detach().real
+    both = wire.derivative(real + 0j, torch) + wire.conjugate_derivative(real + 0j, torch)
+    torch.testing.assert_close(both, wire.derivative(real, torch), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(wire.value(real, torch).real, activation("gabor", s=3.0, omega=4.0).value(real, torch))
+
+
+SPELLINGS = [  # family, its parameters by the field's names, x, what the field's own formula gives there
+    ("gaussian", {"s": 30.0}, lambda x: math.exp(-((30 * x) ** 2))),
+    ("gaussian", {"a": 0.05}, lambda x: math.exp(-x * x / (2 * 0.05**2))),
+    ("gabor", {"s": 10.0, "omega": 12.0}, lambda x: math.cos(12 * x) * math.exp(-((10 * x) ** 2))),
+    ("wire", {"s": 10.0, "omega": 20.0}, lambda x: cmath.exp(20j * x - abs(10 * x) ** 2)),
+    ("sinc", {"omega": 9.0}, lambda x: math.sin(9 * x) / (9 * x)),
+    ("sinc", {"sinc_omega": 9.0}, lambda x: float(torch.sinc(torch.tensor(9 * x, dtype=torch.float64)))),
+    ("finer", {"omega": 30.0}, lambda x: math.sin(30 * (abs(x) + 1) * x)),
+    ("hosc", {"omega": 30.0, "b": 2.0}, lambda x: math.tanh(2 * math.sin(30 * x))),
+    ("laplacian", {"a": 0.3}, lambda x: math.exp(-abs(x) / 0.3)),
+    ("quadratic", {"a": 5.0}, lambda x: 1 / (1 + (5 * x) ** 2)),
+    ("multi_quadratic", {"a": 5.0}, lambda x: 1 / math.sqrt(1 + (5 * x) ** 2)),
+    ("super_gaussian", {"a": 0.3, "b": 2.0}, lambda x: math.exp(-x * x / (2 * 0.3**2)) ** 2),
+    ("exp_sin", {"a": 5.0}, lambda x: math.exp(-math.sin(5 * x))),
+]
+
+
+@pytest.mark.parametrize(("family", "given", "formula"), SPELLINGS)
+def test_conventions_of_the_field_are_converted(family: str, given: dict, formula) -> None:
+    """s, a, omega and the pi of torch.sinc mean what their papers mean; a second, different scale is refused."""
+    phi = activation(family, **given)
+    assert phi.value(np.array([0.037]), np)[0] == pytest.approx(formula(0.037), rel=1e-12)
+    with pytest.raises(ValueError, match="which means sigma_a"):
+        activation(family, 2.0 * phi.sigma_a, **given)
+
+
+@pytest.mark.parametrize(
+    ("family", "given"), [("super_gaussian", {"b": 0.0}), ("gabor", {"omega": -1.0}), ("hosc", {"b": math.inf})]
+)
+def test_parameters_are_checked_by_name(family: str, given: dict) -> None:
+    """A parameter that must be positive and is not, or is not finite, is named with its value."""
+    with pytest.raises(ValueError, match=f"{next(iter(given))} of {family} must be"):
+        activation(family, **given)
 
 
 def test_omega_is_the_inverse_of_sigma_a() -> None:
