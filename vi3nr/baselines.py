@@ -9,8 +9,8 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 
-from vi3nr.activations import families
-from vi3nr.config import BiasRule, InitConfig, LayerInit
+from vi3nr.activations import family_of
+from vi3nr.config import BiasRule, Encoding, InitConfig, LayerInit
 from vi3nr.families import Activation
 
 __all__ = ["BASELINE_RULES", "baseline_config", "baseline_label", "customary_baselines"]
@@ -35,7 +35,9 @@ _CUSTOMARY = {
 }
 
 
-def baseline_config(rule: str, activation: Activation, widths: Sequence[int]) -> InitConfig:
+def baseline_config(
+    rule: str, activation: Activation, widths: Sequence[int], *, encoding: Encoding | None = None
+) -> InitConfig:
     """The init config of a usual rule.
 
     Args:
@@ -44,9 +46,14 @@ def baseline_config(rule: str, activation: Activation, widths: Sequence[int]) ->
             SIREN's code as they stand.
         activation: the network's activation.
         widths: layer widths from the coordinates to the values.
+        encoding: of the coordinates, in front of the first layer, whose fan-in is then the number of features.
+
+    A complex activation (WIRE) has complex weights in all layers but the first. There torch's uniform rules draw the
+    real and the imaginary part each with the rule's bound, so that E|W|^2 is twice that of a real weight.
 
     Raises:
-        ValueError: an unknown rule, SIREN's with another family, or fewer than two widths.
+        ValueError: an unknown rule, SIREN's with another family, fewer than two widths, an encoding of other
+            coordinates.
     """
     if rule not in BASELINE_RULES:
         raise ValueError(f"baseline {rule!r} is unknown; choose one of {', '.join(BASELINE_RULES)}")
@@ -54,20 +61,24 @@ def baseline_config(rule: str, activation: Activation, widths: Sequence[int]) ->
         raise ValueError(f"the baseline 'siren' is a rule for the sine family, got {activation.family!r}")
     if len(widths) < 2:
         raise ValueError(f"widths must name at least an input and an output, got {tuple(widths)!r}")
+    if min(widths) < 1:
+        raise ValueError(f"widths must be positive, got {tuple(widths)!r}")
+    if encoding is not None and encoding.in_dim != widths[0]:
+        raise ValueError(f"the encoding is for {encoding.in_dim} coordinates, widths begin with {widths[0]}")
     normal = rule == "normal"
     layers = []
-    for index, (fan_in, fan_out) in enumerate(pairwise(widths)):
-        if fan_in < 1 or fan_out < 1:
-            raise ValueError(f"widths must be positive, got {tuple(widths)!r}")
+    entering = widths[0] if encoding is None else encoding.out_dim
+    for index, (fan_in, fan_out) in enumerate(pairwise((entering, *widths[1:]))):
+        parts = 2 if activation.complex and index > 0 else 1
         bound = _weight_bound(rule, index, fan_in, fan_out, activation.sigma_a)
         bias_bound = 1.0 / math.sqrt(fan_in)
         layers.append(
             LayerInit(
                 fan_in=fan_in,
                 fan_out=fan_out,
-                weight_std=1.0 if normal else bound / math.sqrt(3.0),
+                weight_std=1.0 if normal else bound * math.sqrt(parts / 3.0),
                 weight_bound=None if normal else bound,
-                bias_std=bias_bound / math.sqrt(3.0),
+                bias_std=bias_bound * math.sqrt(parts / 3.0),
                 bias_bound=bias_bound,
                 sigma_p=None,
             )
@@ -82,6 +93,8 @@ def baseline_config(rule: str, activation: Activation, widths: Sequence[int]) ->
         bias_first=BiasRule("torch_default"),
         output="own_rule",
         distribution="normal" if normal else "uniform",
+        encoding=encoding,
+        complex_weights=activation.complex,
     )
 
 
@@ -98,10 +111,8 @@ def _weight_bound(rule: str, index: int, fan_in: int, fan_out: int, sigma_a: flo
 
 def customary_baselines(family: str) -> tuple[tuple[str, float], ...]:
     """What people use for a family: (rule, sigma_a) pairs. A study adds the same rules at its winner's sigma_a."""
-    if family not in families():
-        raise ValueError(f"activation family {family!r} is unknown; choose one of {', '.join(families())}")
     rules = ("pytorch_default", "xavier", "kaiming")
-    plain = tuple((rule, sigma_a) for sigma_a in families()[family].customary_sigma_a for rule in rules)
+    plain = tuple((rule, sigma_a) for sigma_a in family_of(family).customary_sigma_a for rule in rules)
     return _CUSTOMARY.get(family, plain)
 
 

@@ -12,82 +12,27 @@ from dataclasses import MISSING, asdict, dataclass, field, fields
 from itertools import pairwise
 from typing import Any
 
-__all__ = ["SCHEMA_VERSION", "BiasRule", "InitConfig", "LayerInit", "Stability"]
+from vi3nr.config_parts import BIAS_RULES, BiasRule, Encoding, LayerInit, Stability, require_choice, require_number
+
+__all__ = [
+    "BIAS_RULES",
+    "DISTRIBUTIONS",
+    "OUTPUT_RULES",
+    "RULES",
+    "SCHEMA_VERSION",
+    "BiasRule",
+    "Encoding",
+    "InitConfig",
+    "LayerInit",
+    "Stability",
+]
 
 SCHEMA_VERSION = 1
 RULES = ("vi3nr", "pytorch_default", "xavier", "kaiming", "normal", "siren")
-OUTPUT_RULES = ("same_sigma_p", "own_rule")  # own_rule: a usual rule decides the output layer as it does the others
-BIAS_RULES = ("zero", "stability", "like_weights", "share", "torch_default")
+# own_rule: a usual rule decides the output layer as it does the others; the rest are those of vi3nr.profile
+OUTPUT_RULES = ("same_sigma_p", "sigma_p_output", "torch_default", "zero", "own_rule")
 DISTRIBUTIONS = ("uniform", "normal")
-
-
-def _require_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
-
-
-def _require_number(name: str, value: object, *, optional: bool = True, negative: bool = False) -> None:
-    if value is None and optional:
-        return
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"{name} must be a finite number, got {value!r}")
-    if value < 0.0 and not negative:
-        raise ValueError(f"{name} must not be negative, got {value!r}")
-
-
-@dataclass(frozen=True)
-class BiasRule:
-    """How a layer's biases take their share of the pre-activation variance ``sigma_p^2``.
-
-    ``zero``           Var b = 0
-    ``share``          Var b = share * sigma_p^2, 0 <= share < 1
-    ``stability``      Var b = sigma_p^2 (1 - 1/cond): forward and backward conditions both hold (hidden layers)
-    ``like_weights``   biases are drawn like the layer's weights: Var b = Var W
-    ``torch_default``  ``nn.Linear``'s own: U(-1/sqrt(fan_in), 1/sqrt(fan_in)), Var b = 1/(3 fan_in)
-
-    In each case the weights get what remains, so that the pre-activations keep the std asked for.
-    """
-
-    rule: str = "zero"
-    share: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.rule not in BIAS_RULES:
-            raise ValueError(f"bias rule {self.rule!r} is unknown; choose one of {', '.join(BIAS_RULES)}")
-        if (self.rule == "share") != (self.share is not None):
-            raise ValueError(f"a share goes with the rule 'share' alone, got rule {self.rule!r}, share {self.share!r}")
-        _require_number("bias share", self.share)
-        if self.share is not None and not (0.0 <= self.share < 1.0):
-            raise ValueError(f"bias share must lie in [0, 1), got {self.share!r}")
-
-
-@dataclass(frozen=True)
-class LayerInit:
-    """One Linear layer's initialisation: stds of weights and biases, and the bounds when uniform."""
-
-    fan_in: int
-    fan_out: int
-    weight_std: float
-    weight_bound: float | None  # sqrt(3) * weight_std for the uniform distribution, None for the normal
-    bias_std: float
-    bias_bound: float | None
-    sigma_p: float | None  # std of the layer's pre-activations that the rule aims at; None for rules without an aim
-
-    def __post_init__(self) -> None:
-        for name in ("fan_in", "fan_out"):
-            size = getattr(self, name)
-            if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-                raise ValueError(f"{name} of a layer must be a positive integer, got {size!r}")
-        for name in ("weight_std", "weight_bound", "bias_std", "bias_bound", "sigma_p"):
-            _require_number(f"{name} of a layer", getattr(self, name), optional=name not in ("weight_std", "bias_std"))
-
-
-@dataclass(frozen=True)
-class Stability:
-    """The theory's own sigma_p for the hidden layers, and which kind of answer it is (see ``vi3nr.theory``)."""
-
-    sigma_p: float | None
-    kind: str
+OPTIONAL_KEYS = {"sigma_p_output": None, "encoding": None, "complex_weights": False}  # left out where they say nothing
 
 
 @dataclass(frozen=True)
@@ -108,25 +53,35 @@ class InitConfig:
     sigma_p: float | None = None
     sigma_p_first: float | None = None
     method: str | None = None  # how the moments were computed: closed_form, quadrature or monte_carlo
-    bias: BiasRule = BiasRule()
-    bias_first: BiasRule = BiasRule()
+    bias: BiasRule = field(default_factory=BiasRule)
+    bias_first: BiasRule = field(default_factory=BiasRule)
     output: str = "same_sigma_p"
     distribution: str = "uniform"
     bias_distribution: str = "uniform"
-    input_second_moment: float | None = None
+    input_second_moment: float | None = None  # of what enters the first layer, after any encoding
     stability: Stability | None = None
+    sigma_p_output: float | None = None  # of the output rule of that name
+    encoding: Encoding | None = None  # in front of the first layer, whose fan_in is the number of its features
+    complex_weights: bool = False  # all layers but the first have complex weights; the real part is the value
     schema_version: int = SCHEMA_VERSION
 
     def __post_init__(self) -> None:
-        _require_choice("rule", self.rule, RULES)
-        _require_choice("output", self.output, OUTPUT_RULES)
-        _require_choice("distribution", self.distribution, DISTRIBUTIONS)
-        _require_choice("bias_distribution", self.bias_distribution, DISTRIBUTIONS)
-        _require_number("sigma_a", self.sigma_a, optional=False)
-        for name in ("sigma_p", "sigma_p_first", "input_second_moment"):
-            _require_number(name, getattr(self, name))
+        require_choice("rule", self.rule, RULES)
+        require_choice("output", self.output, OUTPUT_RULES)
+        require_choice("distribution", self.distribution, DISTRIBUTIONS)
+        require_choice("bias_distribution", self.bias_distribution, DISTRIBUTIONS)
+        require_number("sigma_a", self.sigma_a, optional=False)
+        for name in ("sigma_p", "sigma_p_first", "input_second_moment", "sigma_p_output"):
+            require_number(name, getattr(self, name))
         for name, value in self.parameters.items():
-            _require_number(f"parameter {name}", value, optional=False, negative=True)
+            require_number(f"parameter {name}", value, optional=False, negative=True)
+        if (self.output == "sigma_p_output") != (self.sigma_p_output is not None):
+            raise ValueError(
+                f"sigma_p_output goes with the output rule of that name and only with it, got output {self.output!r}, "
+                f"sigma_p_output {self.sigma_p_output!r}"
+            )
+        if not isinstance(self.complex_weights, bool):
+            raise ValueError(f"complex_weights must be true or false, got {self.complex_weights!r}")
         if not self.layers:
             raise ValueError("layers must hold at least one layer, got none")
         for index, (layer, following) in enumerate(pairwise(self.layers)):
@@ -134,16 +89,32 @@ class InitConfig:
                 raise ValueError(
                     f"layer {index} has fan_out {layer.fan_out} but layer {index + 1} has fan_in {following.fan_in}"
                 )
+        if self.encoding is not None and self.encoding.out_dim != self.layers[0].fan_in:
+            raise ValueError(
+                f"layer 0 has fan_in {self.layers[0].fan_in} but the encoding has {self.encoding.out_dim} features"
+            )
 
     @property
     def widths(self) -> tuple[int, ...]:
-        """Layer widths from the coordinates to the values."""
+        """Widths from the coordinates, before any encoding, to the values."""
+        in_dim = self.layers[0].fan_in if self.encoding is None else self.encoding.in_dim
+        return (in_dim, *self.layer_widths[1:])
+
+    @property
+    def layer_widths(self) -> tuple[int, ...]:
+        """Widths of the Linear layers: from the encoded coordinates to the values."""
         return (self.layers[0].fan_in, *(layer.fan_out for layer in self.layers))
 
     def to_dict(self) -> dict[str, Any]:
-        """The config as JSON's own types; for the sine family with the derived ``omega = 1 / sigma_a``."""
+        """The config as JSON's own types; for the sine family with the derived ``omega = 1 / sigma_a``.
+
+        What a config without encoding, complex weights or ``sigma_p_output`` writes, older readers of schema 1 read.
+        """
         data = {item.name: getattr(self, item.name) for item in fields(self)}
-        for name in ("bias", "bias_first", "stability"):
+        for name, absent in OPTIONAL_KEYS.items():
+            if data[name] == absent:
+                del data[name]
+        for name in ("bias", "bias_first", "stability", *(["encoding"] if self.encoding else [])):
             data[name] = None if data[name] is None else asdict(data[name])
         data["parameters"] = dict(self.parameters)
         data["layers"] = [asdict(layer) for layer in self.layers]
@@ -194,15 +165,16 @@ def _read_config(data: object) -> InitConfig:
     for name in ("bias", "bias_first"):
         if name in values:
             values[name] = BiasRule(**_keys(name, values[name], BiasRule))
-    if values.get("stability") is not None:
-        values["stability"] = Stability(**_keys("stability", values["stability"], Stability))
+    for name, cls in (("stability", Stability), ("encoding", Encoding)):
+        if values.get(name) is not None:
+            values[name] = cls(**_keys(name, values[name], cls))
     if not isinstance(values.get("parameters", {}), Mapping):
         raise ValueError(f"parameters must be an object, got {values['parameters']!r}")
     if not isinstance(values["family"], str):
         raise ValueError(f"family must be a name, got {values['family']!r}")
     config = InitConfig(**values)
     if omega is not None:
-        _require_number("omega", omega)
+        require_number("omega", omega)
         if not math.isclose(omega * config.sigma_a, 1.0, rel_tol=1e-9):
             raise ValueError(f"omega must be 1 / sigma_a = {1.0 / config.sigma_a!r}, got {omega!r}")
     return config

@@ -7,19 +7,17 @@ whatever the device and dtype; the global random state is neither read nor chang
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 
 import torch
 from torch import Generator, Tensor, nn
 
-from vi3nr.activation_module import ActivationModule
-from vi3nr.activations import activation as build_activation
-from vi3nr.config import InitConfig, LayerInit
+from vi3nr.config import InitConfig
 from vi3nr.families import Activation
+from vi3nr.module_layers import Declared, check_layers, linear_layers
 from vi3nr.moments import moments
 
 __all__ = ["draw_parameters", "generator_for", "initialize_", "vi3nr_normal_", "vi3nr_uniform_"]
-
-_TORCH_FAMILIES: dict[type[nn.Module], str] = {nn.ReLU: "relu", nn.Tanh: "tanh", nn.Sigmoid: "sigmoid"}
 
 
 def generator_for(seed: int) -> Generator:
@@ -30,17 +28,23 @@ def generator_for(seed: int) -> Generator:
 def draw_parameters(config: InitConfig, generator: Generator) -> list[tuple[Tensor, Tensor]]:
     """Draw a network: weight ``(fan_out, fan_in)`` and bias ``(fan_out,)`` of each layer, float32 on the CPU.
 
-    The draws are taken from the generator in that order; biases that are zero take none.
+    The draws are taken from the generator in that order; biases that are zero take none. Where the config has
+    ``complex_weights`` all layers but the first are complex64 and circular: E W = E W^2 = 0, E|W|^2 = weight_std^2, the
+    real and the imaginary part drawn alike, one after the other for each number.
     """
     drawn = []
-    for layer in config.layers:
-        weight = _draw((layer.fan_out, layer.fan_in), layer.weight_std, config.distribution, generator)
-        bias = _draw((layer.fan_out,), layer.bias_std, config.bias_distribution, generator)
+    for index, layer in enumerate(config.layers):
+        kind = torch.complex64 if config.complex_weights and index > 0 else torch.float32
+        weight = _draw((layer.fan_out, layer.fan_in), layer.weight_std, config.distribution, kind, generator)
+        bias = _draw((layer.fan_out,), layer.bias_std, config.bias_distribution, kind, generator)
         drawn.append((weight, bias))
     return drawn
 
 
-def _draw(shape: tuple[int, ...], std: float, distribution: str, generator: Generator) -> Tensor:
+def _draw(shape: tuple[int, ...], std: float, distribution: str, dtype: torch.dtype, generator: Generator) -> Tensor:
+    """Numbers with E|w|^2 = std^2, float32 or complex64."""
+    if dtype.is_complex:
+        return torch.view_as_complex(_draw((*shape, 2), std / math.sqrt(2.0), distribution, torch.float32, generator))
     if std == 0.0:
         return torch.zeros(shape, dtype=torch.float32)
     if distribution == "normal":
@@ -65,18 +69,22 @@ def vi3nr_uniform_(
     sigma_p: float,
     *,
     sigma_p_in: float | None = None,
+    fan_in: int | None = None,
     method: str = "analytic",
     generator: Generator | None = None,
 ) -> Tensor:
     """Fill a hidden layer's weight, in place, from U(-c, c).
 
-    ``c = sigma_p sqrt(3 / (M E f(z)^2))`` with ``z ~ N(0, sigma_p_in^2)``.
+    ``c = sigma_p sqrt(3 / (M E f(z)^2))`` with ``z ~ N(0, sigma_p_in^2)``. A complex tensor gets it as the uniform
+    distribution of real and imaginary part with the same E|W|^2.
 
     Args:
-        tensor: weight ``(fan_out, fan_in)``; M is fan_in.
+        tensor: a weight of any dtype and device. As in ``torch.nn.init`` the first axis is fan-out, M the product of
+            the others: ``(fan_out, fan_in)`` of a Linear layer, ``(out, in, ...)`` of a convolution.
         activation: the activation of the layer before.
         sigma_p: std that the pre-activations are to have; no share is kept for a bias.
         sigma_p_in: std of the pre-activations of the layer before; None: sigma_p.
+        fan_in: M where the tensor's axes mean something else, e.g. stacked weights ``(member, fan_out, fan_in)``.
         method: ``analytic``, ``quadrature`` or ``monte_carlo`` (see ``vi3nr.moments``).
         generator: on the CPU; None: a fresh one, seeded by the operating system.
 
@@ -84,11 +92,13 @@ def vi3nr_uniform_(
         The tensor.
 
     Raises:
-        ValueError: a tensor that is not a matrix, or a std that is not positive and finite.
+        ValueError: a tensor that is empty, has no memory, or one axis and no ``fan_in``; a std that is not positive and
+            finite.
 
     Source: VI3NR, Eq. 4.
     """
-    return _fill_hidden(tensor, activation, sigma_p, sigma_p_in, method, "uniform", generator)
+    std = _hidden_std(tensor, activation, sigma_p, sigma_p_in, fan_in, method)
+    return _fill(tensor, std, "uniform", generator)
 
 
 def vi3nr_normal_(
@@ -97,55 +107,73 @@ def vi3nr_normal_(
     sigma_p: float,
     *,
     sigma_p_in: float | None = None,
+    fan_in: int | None = None,
     method: str = "analytic",
     generator: Generator | None = None,
 ) -> Tensor:
     """Like ``vi3nr_uniform_``, from N(0, std^2) with std = sigma_p / sqrt(M E f(z)^2)."""
-    return _fill_hidden(tensor, activation, sigma_p, sigma_p_in, method, "normal", generator)
+    std = _hidden_std(tensor, activation, sigma_p, sigma_p_in, fan_in, method)
+    return _fill(tensor, std, "normal", generator)
 
 
-def _fill_hidden(
-    tensor: Tensor,
-    activation: Activation,
-    sigma_p: float,
-    sigma_p_in: float | None,
-    method: str,
-    distribution: str,
-    generator: Generator | None,
-) -> Tensor:
-    if tensor.ndim != 2 or tensor.numel() == 0:
-        raise ValueError(f"tensor must be a weight (fan_out, fan_in), got shape {tuple(tensor.shape)}")
+def _hidden_std(
+    tensor: Tensor, activation: Activation, sigma_p: float, sigma_p_in: float | None, fan_in: int | None, method: str
+) -> float:
+    """Eq. 4, after a look at the arguments."""
+    if tensor.numel() == 0 or (tensor.ndim < 2 and fan_in is None):
+        raise ValueError(f"tensor must be a weight (fan_out, fan_in, ...), got shape {tuple(tensor.shape)}")
+    if not (tensor.is_floating_point() or tensor.is_complex()):
+        raise ValueError(f"tensor must hold floating-point or complex numbers, got {tensor.dtype}")
+    if tensor.device == torch.device("meta"):
+        raise ValueError("tensor is on the meta device and has no memory; call to_empty first")
+    if fan_in is not None and fan_in < 1:
+        raise ValueError(f"fan_in must be a positive integer, got {fan_in!r}")
     if not (math.isfinite(sigma_p) and sigma_p > 0.0):
         raise ValueError(f"sigma_p must be positive and finite, got {sigma_p!r}")
     second = moments(activation, sigma_p if sigma_p_in is None else sigma_p_in, method=method).second_moment
-    std = sigma_p / math.sqrt(tensor.shape[1] * second)
-    drawn = _draw((tensor.shape[0], tensor.shape[1]), std, distribution, _own_generator(generator))
+    return sigma_p / math.sqrt((fan_in or math.prod(tensor.shape[1:])) * second)
+
+
+def _fill(tensor: Tensor, std: float, distribution: str, generator: Generator | None) -> Tensor:
+    kind = torch.complex64 if tensor.is_complex() else torch.float32
+    drawn = _draw(tuple(tensor.shape), std, distribution, kind, _own_generator(generator))
     with torch.no_grad():
         return tensor.copy_(drawn)
 
 
-def initialize_(module: nn.Module, config: InitConfig, *, generator: Generator | None = None) -> nn.Module:
+def initialize_(
+    module: nn.Module,
+    config: InitConfig,
+    *,
+    activations: Declared | None = None,
+    leave: Collection[type[nn.Module] | str] = (),
+    generator: Generator | None = None,
+) -> nn.Module:
     """Initialise every Linear layer of a network, in place, as the config says.
 
     Args:
-        module: an ``INR`` or any (nested) ``nn.Sequential`` of Linear layers and activations. Its Linear layers, in the
-            order in which they were registered, are the config's layers.
-        config: what to draw from.
+        module: an ``INR``, or any module whose Linear layers, however deep inside, are the config's layers in the order
+            in which they were registered; of any floating-point dtype, on any device, compiled or not.
+        config: what to draw from. Its layers belong to pre-activations z with the activation f(z), z the Linear layer's
+            output. So a layer that computes ``sin(omega * linear(x))`` takes the config's weights as they are if its
+            omega is the config's (``1 / sigma_a``).
+        activations: for classes of the module's own that apply an activation: how to read it off, for example
+            ``{SineLayer: lambda layer: activation("sine", omega=layer.omega_0)}``. It must be the config's. What is not
+            declared cannot be seen and is not checked.
+        leave: classes, or names as in ``named_modules``, that are to stay as they are, with all that they contain.
         generator: on the CPU; None: a fresh one, seeded by the operating system.
 
     Returns:
         The module.
 
     Raises:
-        ValueError: if the number of Linear layers or a shape differs, a layer has no bias where the config draws one, a
-            module holds parameters and is not a Linear layer, or an activation is not the config's. Nothing is changed
-            then.
+        ValueError: naming the part that could not be placed: another number of Linear layers, another shape, a layer
+            without bias where the config draws one, real weights for complex ones, a weight that is lazy, on the meta
+            device or computed from others; another activation or encoding than the config's; a module of ``torch.nn``
+            or with parameters that is no Linear layer, and dropout. Nothing is changed then.
     """
-    linears = _linear_layers(module, config)
-    if len(linears) != len(config.layers):
-        raise ValueError(f"the module has {len(linears)} Linear layers, the config has {len(config.layers)}")
-    for (name, linear), layer in zip(linears, config.layers, strict=True):
-        _check_shape(name, linear, layer)
+    linears = linear_layers(module, config, activations or {}, leave)
+    check_layers(linears, config)
     drawn = draw_parameters(config, _own_generator(generator))
     with torch.no_grad():
         for (_, linear), (weight, bias) in zip(linears, drawn, strict=True):
@@ -153,28 +181,3 @@ def initialize_(module: nn.Module, config: InitConfig, *, generator: Generator |
             if linear.bias is not None:
                 linear.bias.copy_(bias)
     return module
-
-
-def _linear_layers(module: nn.Module, config: InitConfig) -> list[tuple[str, nn.Linear]]:
-    """The Linear layers with their names, after a look at everything else in the module."""
-    expected = build_activation(config.family, config.sigma_a, **config.parameters)
-    linears = []
-    for name, part in module.named_modules():
-        where = f"module {name!r}" if name else "the module itself"
-        if isinstance(part, nn.Linear):
-            linears.append((name, part))
-        elif next(part.parameters(recurse=False), None) is not None:
-            raise ValueError(f"{where} ({type(part).__name__}) has parameters but is not a Linear layer")
-        elif isinstance(part, ActivationModule) and part.activation != expected:
-            raise ValueError(f"{where} is {part.activation!r}, the config is for {expected!r}")
-        elif type(part) in _TORCH_FAMILIES and build_activation(_TORCH_FAMILIES[type(part)], 1.0) != expected:
-            raise ValueError(f"{where} is {type(part).__name__}, the config is for {expected!r}")
-    return linears
-
-
-def _check_shape(name: str, linear: nn.Linear, layer: LayerInit) -> None:
-    shape = tuple(linear.weight.shape)
-    if shape != (layer.fan_out, layer.fan_in):
-        raise ValueError(f"Linear layer {name!r} has weight {shape}, the config has {(layer.fan_out, layer.fan_in)}")
-    if linear.bias is None and layer.bias_std > 0.0:
-        raise ValueError(f"Linear layer {name!r} has no bias, the config draws one with std {layer.bias_std!r}")

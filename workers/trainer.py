@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import groupby
 
+from vi3nr.activations import family_of
 from vi3nr.ensemble.cpu import CpuEnsemble
 from vi3nr.ensemble.interface import Ensemble, Progress
 from vi3nr.ensemble.reference import ReferenceEnsemble
@@ -23,7 +24,7 @@ def executor_for(device: str) -> Executor:
         ValueError: no executor runs on this kind of device.
     """
     if device == "cpu":
-        return lambda signal, group, capacity: CpuEnsemble(
+        return lambda signal, group, capacity: _cpu_executor(group.family)(
             signal, widths=group.widths, family=group.family, recipe=group.recipe, capacity=capacity
         )
     if device == "cuda":
@@ -36,6 +37,11 @@ def executor_for(device: str) -> Executor:
             device="cuda",
         )
     raise ValueError(f"device {device!r} is unknown; choose cpu or cuda")
+
+
+def _cpu_executor(family: str) -> type[CpuEnsemble] | type[ReferenceEnsemble]:
+    """The tiled executor works on real numbers; complex families (WIRE) train by autograd."""
+    return ReferenceEnsemble if family_of(family).complex else CpuEnsemble
 
 
 class Trainer:

@@ -10,7 +10,17 @@ from hypothesis import strategies as st
 
 from vi3nr.activations import activation, families
 from vi3nr.baselines import baseline_config
-from vi3nr.config import BIAS_RULES, RULES, SCHEMA_VERSION, BiasRule, InitConfig, LayerInit, Stability
+from vi3nr.config import (
+    BIAS_RULES,
+    OUTPUT_RULES,
+    RULES,
+    SCHEMA_VERSION,
+    BiasRule,
+    Encoding,
+    InitConfig,
+    LayerInit,
+    Stability,
+)
 from vi3nr.profile import vi3nr_config
 
 positive = st.floats(min_value=5e-324, max_value=1.7e308)
@@ -20,9 +30,24 @@ rules = st.sampled_from([name for name in BIAS_RULES if name != "share"]).map(Bi
 ).map(lambda share: BiasRule("share", share))
 
 
+encodings = st.builds(Encoding, st.just("fourier"), st.integers(1, 9), st.integers(1, 32), st.booleans()) | st.builds(
+    Encoding,
+    st.just("random_fourier"),
+    st.integers(1, 9),
+    st.integers(1, 999),
+    st.booleans(),
+    amount,
+    st.integers(0, 2**60),
+)
+
+
 @st.composite
 def configs(draw: st.DrawFn) -> InitConfig:
     widths = draw(st.lists(st.integers(1, 10**6), min_size=2, max_size=6))
+    encoding = draw(st.none() | encodings)
+    if encoding is not None:
+        widths[0] = encoding.out_dim
+    output = draw(st.sampled_from(OUTPUT_RULES))
     layers = tuple(
         LayerInit(
             a,
@@ -49,6 +74,10 @@ def configs(draw: st.DrawFn) -> InitConfig:
         distribution=draw(st.sampled_from(["uniform", "normal"])),
         input_second_moment=draw(st.none() | positive),
         stability=draw(st.none() | st.builds(Stability, st.none() | positive, st.text())),
+        output=output,
+        sigma_p_output=draw(positive) if output == "sigma_p_output" else None,
+        encoding=encoding,
+        complex_weights=draw(st.booleans()),
     )
 
 
@@ -105,6 +134,27 @@ def test_omega_is_written_and_checked() -> None:
         ({"stability": {"kind": "root"}}, "stability lacks sigma_p"),
         ({"parameters": {"beta": None}}, "parameter beta must be a finite number"),
         ({"family": 3}, "family must be a name"),
+        ({"output": "sigma_p_output"}, "sigma_p_output goes with the output rule of that name"),
+        ({"sigma_p_output": 1.0}, "goes with the output rule of that name and only with it, got output 'same_sigma_p'"),
+        ({"complex_weights": 1}, "complex_weights must be true or false, got 1"),
+        ({"encoding": 6}, "encoding must be an object, got 6"),
+        ({"encoding": {"kind": "fourier"}}, "encoding lacks in_dim, frequencies"),
+        (
+            {"encoding": {"kind": "fourier", "in_dim": 2, "frequencies": 2, "log": 1}},
+            "encoding has unknown keys: 'log'",
+        ),
+        ({"encoding": {"kind": "fourier", "in_dim": 2, "frequencies": 2}}, "fan_in 2 but the encoding has 10 features"),
+        ({"encoding": {"kind": "hash", "in_dim": 2, "frequencies": 2}}, "kind of an encoding must be one of fourier"),
+        ({"encoding": {"kind": "fourier", "in_dim": 2, "frequencies": 33}}, "must be at most 32, got 33"),
+        ({"encoding": {"kind": "fourier", "in_dim": 2, "frequencies": 2, "std": 1.0}}, "std and seed go with"),
+        (
+            {"encoding": {"kind": "fourier", "in_dim": 2.0, "frequencies": 2}},
+            "in_dim of an encoding must be a positive",
+        ),
+        (
+            {"encoding": {"kind": "fourier", "in_dim": 2, "frequencies": 2, "identity": 1}},
+            "identity of an encoding must",
+        ),
     ],
 )
 def test_reading_is_strict(change: dict, message: str) -> None:
@@ -133,5 +183,19 @@ def test_text_that_is_no_config(text: str) -> None:
 
 
 def test_widths() -> None:
-    """``widths`` runs from the coordinates to the values."""
-    assert ours().widths == (2, 8, 8, 3)
+    """``widths`` runs from the coordinates to the values, ``layer_widths`` from the encoding's features."""
+    assert ours().widths == ours().layer_widths == (2, 8, 8, 3)
+    encoded = vi3nr_config(activation("relu"), (2, 8, 8, 3), encoding=Encoding("fourier", 2, 4))
+    assert encoded.widths == (2, 8, 8, 3)
+    assert encoded.layer_widths == (18, 8, 8, 3)
+
+
+def test_what_older_readers_know_is_all_that_is_written_where_it_suffices() -> None:
+    """Without encoding, output std and complex weights the JSON has no such keys; a text without them is read."""
+    new = {"encoding", "sigma_p_output", "complex_weights"}
+    assert not new & set(ours().to_dict())
+    assert (
+        InitConfig.from_dict({**plain(), "encoding": None, "sigma_p_output": None, "complex_weights": False}) == ours()
+    )
+    encoded = vi3nr_config(activation("relu"), (2, 8, 8, 3), encoding=Encoding("fourier", 2, 4), sigma_p_output=0.1)
+    assert set(encoded.to_dict()) & new == {"encoding", "sigma_p_output"}

@@ -118,15 +118,21 @@ def test_global_random_state_is_left_alone() -> None:
 @pytest.mark.parametrize(
     ("module", "message"),
     [
-        (nn.Sequential(nn.Linear(2, 16), nn.Linear(16, 3)), "has 2 Linear layers, the config has 3"),
+        (
+            nn.Sequential(nn.Linear(2, 16), nn.Linear(16, 3)),
+            r"layer '1' has weight \(3, 16\), the config has \(16, 16\)",
+        ),
         (nn.Sequential(nn.Linear(2, 16), nn.Linear(16, 8), nn.Linear(8, 3)), r"layer '1' has weight \(8, 16\)"),
         (nested(bias=False), "Linear layer '1.0.0' has no bias"),
         (nn.Sequential(nested(), nn.LayerNorm(3)), r"module '1' \(LayerNorm\) has parameters but is not"),
         (nn.Sequential(nested(), nn.PReLU()), r"\(PReLU\) has parameters"),
-        (nn.Sequential(nested(), nn.ReLU()), r"module '1' is ReLU, the config is for Sine"),
-        (nn.Sequential(nested(), ActivationModule(activation("gaussian"))), r"is Gaussian\(sigma_a=0\.05\)"),
+        (nn.Sequential(nested(), nn.ReLU()), r"module '1' \(ReLU\) is in the module, the config is for Sine"),
+        (
+            nn.Sequential(nested(), ActivationModule(activation("gaussian"))),
+            r"applies Gaussian\(sigma_a=0\.05\), the config is for Sine",
+        ),
         (nn.Sequential(nested(), ActivationModule(activation("sine", omega=31))), "the config is for Sine"),
-        (nn.utils.parametrizations.weight_norm(nn.Linear(2, 3)), "has parameters but is not a Linear layer"),
+        (nn.Sequential(nested(), nn.Linear(3, 3)), r"has 4 Linear layers \('0.0.0', .*'1'\), the config has 3"),
     ],
 )
 def test_a_module_that_does_not_fit_is_refused_and_unchanged(module: nn.Module, message: str) -> None:
@@ -160,7 +166,7 @@ def test_filling_one_weight(fill, dtype: torch.dtype) -> None:
 
 def test_filling_refuses_what_is_no_weight() -> None:
     """A vector, an empty matrix, a std that is none."""
-    with pytest.raises(ValueError, match=r"tensor must be a weight \(fan_out, fan_in\), got shape \(3,\)"):
+    with pytest.raises(ValueError, match=r"tensor must be a weight \(fan_out, fan_in, ...\), got shape \(3,\)"):
         vi3nr_uniform_(torch.empty(3), SINE, 1.0)
     with pytest.raises(ValueError, match="got shape"):
         vi3nr_normal_(torch.empty(3, 0), SINE, 1.0)

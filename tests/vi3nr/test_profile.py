@@ -141,7 +141,7 @@ def test_monte_carlo_is_recorded_and_close() -> None:
         ({"widths": (2, 3)}, "widths"),
         ({"widths": (2, 0, 3)}, "widths"),
         ({"distribution": "cauchy"}, "distribution"),
-        ({"output": "zero"}, "output"),
+        ({"output": "own_rule"}, "output"),
         ({"method": "guess"}, "method"),
     ],
 )

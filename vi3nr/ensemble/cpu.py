@@ -15,6 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vi3nr.activations import family_of
+from vi3nr.config import Encoding, InitConfig
+from vi3nr.encoding import encode
 from vi3nr.ensemble.adam import Adam
 from vi3nr.ensemble.batches import BatchOrder, learning_rate_at
 from vi3nr.ensemble.interface import Ensemble, Member, Progress, Recipe
@@ -42,7 +45,8 @@ class CpuEnsemble(Ensemble):
         dtype: float32, or float64 for checks; ``MemberState`` arrays have this type.
 
     Raises:
-        ValueError: the widths do not fit the signal, or the recipe is unknown.
+        ValueError: the widths do not fit the signal, the recipe is unknown, or the family is complex, for which
+            ``ReferenceEnsemble`` is there.
     """
 
     def __init__(
@@ -56,7 +60,10 @@ class CpuEnsemble(Ensemble):
         dtype: torch.dtype = torch.float32,
     ) -> None:
         self._slots: Slots[_Trainee] = Slots(signal, widths, family, recipe, capacity)
-        self._trainer = _TileTrainer(signal, tuple(widths), recipe, dtype)
+        if family_of(family).complex:
+            raise ValueError(f"the CPU executor has no complex numbers, which the family {family!r} needs")
+        self._signal, self._recipe, self._dtype = signal, recipe, dtype
+        self._trainers: dict[Encoding | None, _TileTrainer] = {}
 
     @property
     def free_slots(self) -> int:
@@ -64,7 +71,7 @@ class CpuEnsemble(Ensemble):
 
     def admit(self, member: Member) -> None:
         self._slots.check(member)
-        self._slots.take(member, _Trainee(member, self._trainer))
+        self._slots.take(member, _Trainee(member, self._trainer_for(member.config)))
 
     def evict(self, keys: Iterable[str]) -> None:
         self._slots.vacate(keys)
@@ -75,13 +82,25 @@ class CpuEnsemble(Ensemble):
         self._slots.vacate(report.key for report in reports if report.finished)
         return reports
 
+    def _trainer_for(self, config: InitConfig) -> _TileTrainer:
+        """The signal under the config's encoding, in tiles; kept as long as a seated member uses it."""
+        if config.encoding not in self._trainers:
+            used = {seat.trainee.trainer for seat in self._slots.taken}
+            self._trainers = {key: trainer for key, trainer in self._trainers.items() if trainer in used}
+            signal, encoding = self._signal, config.encoding
+            features = signal.coordinates if encoding is None else encode(encoding, signal.coordinates)
+            self._trainers[encoding] = _TileTrainer(
+                features, signal.values, config.layer_widths, self._recipe, self._dtype
+            )
+        return self._trainers[config.encoding]
+
     def _advance_one(self, seat: Seat[_Trainee], steps: int) -> Progress:
         begin = time.perf_counter()
-        trainee = seat.trainee
+        trainee, trainer = seat.trainee, seat.trainee.trainer
         for step in range(seat.step, seat.step + steps):
-            self._trainer.step(trainee, step)
+            trainer.step(trainee, step)
         finite = bool(torch.isfinite(trainee.parameters.flat).all())
-        mse = self._trainer.mean_squared_error(trainee) if finite else math.nan
+        mse = trainer.mean_squared_error(trainee) if finite else math.nan
         return seat.report(steps, mse, finite, time.perf_counter() - begin, trainee.arrays)
 
 
@@ -100,6 +119,7 @@ class _Trainee:
     """What one member owns: parameters, moments, its activation's kernel and its order of batches."""
 
     def __init__(self, member: Member, trainer: _TileTrainer) -> None:
+        self.trainer = trainer
         self.learning_rate = member.learning_rate
         self.kernel = kernel_for(member.config)
         self.order = BatchOrder(trainer.points, trainer.batch_size, member.seed)
@@ -122,16 +142,18 @@ class _Trainee:
 
 
 class _TileTrainer:
-    """The signal in tiles and the buffers that all members of an ensemble use in turn."""
+    """Features ``(point, in)`` and values ``(point, out)`` in tiles, and the buffers that members use in turn."""
 
-    def __init__(self, signal: Signal, widths: tuple[int, ...], recipe: Recipe, dtype: torch.dtype) -> None:
+    def __init__(
+        self, features: np.ndarray, values: np.ndarray, widths: tuple[int, ...], recipe: Recipe, dtype: torch.dtype
+    ) -> None:
         self.dtype = dtype
-        self.points = signal.coordinates.shape[0]
+        self.points = features.shape[0]
         self.batch_size = min(recipe.batch_size or self.points, self.points)
         self._recipe = recipe
         ones = np.ones((1, self.points))
-        self._x = torch.tensor(np.concatenate([signal.coordinates.T, ones]), dtype=dtype)  # (in + 1, point)
-        self._y = torch.tensor(signal.values, dtype=dtype).t().contiguous()  # (out, point)
+        self._x = torch.tensor(np.concatenate([features.T, ones]), dtype=dtype)  # (in + 1, point)
+        self._y = torch.tensor(values, dtype=dtype).t().contiguous()  # (out, point)
         rows = min(max(TILE_UNITS // max(widths), TILE_ROWS[0]), TILE_ROWS[1])
         self._tiles = self._cut(self._x, self._y, rows)
         self._batch_x = torch.empty(self._x.shape[0], self.batch_size, dtype=dtype)

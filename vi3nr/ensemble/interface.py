@@ -35,7 +35,7 @@ class MemberState:
     """A member's training state at ``step``: enough to go on exactly as if it had never stopped."""
 
     step: int
-    parameters: np.ndarray  # flat float32: weight (out, in) then bias (out) of each layer in order
+    parameters: np.ndarray  # flat float32: weight (out, in) then bias (out) of each layer; complex numbers as pairs
     first_moment: np.ndarray  # Adam's m, same layout
     second_moment: np.ndarray  # Adam's v, same layout
     best_score: float

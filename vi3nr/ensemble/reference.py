@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from vi3nr.config import Encoding
+from vi3nr.encoding import encode
 from vi3nr.ensemble.batches import BatchOrder, learning_rate_at
 from vi3nr.ensemble.interface import Ensemble, Member, MemberState, Progress, Recipe
 from vi3nr.ensemble.slots import Seat, Slots
@@ -39,8 +41,9 @@ class ReferenceEnsemble(Ensemble):
     ) -> None:
         self._slots: Slots[_Trainee] = Slots(signal, widths, family, recipe, capacity)
         self._recipe = recipe
-        self._x = torch.tensor(signal.coordinates, dtype=dtype, device=device)  # (point, in)
+        self._coordinates = signal.coordinates
         self._y = torch.tensor(signal.values, dtype=dtype, device=device)  # (point, out)
+        self._features: dict[Encoding | None, Tensor] = {}  # (point, feature), by encoding
 
     @property
     def free_slots(self) -> int:
@@ -48,7 +51,7 @@ class ReferenceEnsemble(Ensemble):
 
     def admit(self, member: Member) -> None:
         self._slots.check(member)
-        self._slots.take(member, _Trainee(member, self._x, self._recipe))
+        self._slots.take(member, _Trainee(member, self._features_for(member.config.encoding), self._recipe))
 
     def evict(self, keys: Iterable[str]) -> None:
         self._slots.vacate(keys)
@@ -58,14 +61,27 @@ class ReferenceEnsemble(Ensemble):
         self._slots.vacate(report.key for report in reports if report.finished)
         return reports
 
+    def _features_for(self, encoding: Encoding | None) -> Tensor:
+        """What the first layer sees of every point: computed once, kept as long as a seated member uses it."""
+        if encoding not in self._features:
+            used = {seat.member.config.encoding for seat in self._slots.taken}
+            self._features = {key: features for key, features in self._features.items() if key in used}
+            features = self._coordinates if encoding is None else encode(encoding, self._coordinates)
+            self._features[encoding] = torch.tensor(features, dtype=self._y.dtype, device=self._y.device)
+        return self._features[encoding]
+
     def _advance_one(self, seat: Seat[_Trainee], steps: int) -> Progress:
         begin = time.perf_counter()
         trainee = seat.trainee
         for step in range(seat.step, seat.step + steps):
-            trainee.update(self._x, self._y, step, self._recipe)
+            trainee.update(self._y, step, self._recipe)
         finite = all(bool(torch.isfinite(parameter).all()) for parameter in trainee.network.parameters())
         with torch.no_grad():
-            mse = float((trainee.network(self._x) - self._y).double().square().mean()) if finite else math.nan
+            mse = (
+                float((trainee.network.from_features(trainee.x) - self._y).double().square().mean())
+                if finite
+                else math.nan
+            )
         return seat.report(steps, mse, finite, time.perf_counter() - begin, trainee.arrays)
 
 
@@ -74,22 +90,24 @@ class _Trainee:
 
     def __init__(self, member: Member, x: Tensor, recipe: Recipe) -> None:
         self.learning_rate = member.learning_rate
-        self.network = INR.from_config(member.config, seed=member.seed).to(x)
+        self.x = x  # (point, feature)
+        self.network = INR.from_config(member.config, seed=member.seed, dtype=x.dtype).to(x.device)
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=member.learning_rate, foreach=False)
         points = x.shape[0]
         self.order = BatchOrder(points, min(recipe.batch_size or points, points), member.seed)
         if member.start is not None:
             self._load(member.start)
 
-    def update(self, x: Tensor, y: Tensor, step: int, recipe: Recipe) -> None:
-        """One step of Adam on the mean squared error."""
+    def update(self, y: Tensor, step: int, recipe: Recipe) -> None:
+        """One step of Adam on the mean squared error; torch's Adam takes a complex number as two real ones."""
+        x = self.x
         if recipe.batch_size is not None and recipe.batch_size < x.shape[0]:
             chosen = torch.from_numpy(self.order.indices(step)).to(x.device)
             x, y = x[chosen], y[chosen]
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate_at(self.learning_rate, step, recipe)
         self.optimizer.zero_grad()
-        nn.functional.mse_loss(self.network(x), y).backward()  # type: ignore[no-untyped-call]
+        nn.functional.mse_loss(self.network.from_features(x), y).backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
 
     def arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -106,15 +124,22 @@ class _Trainee:
     def _load(self, start: MemberState) -> None:
         offset = 0
         for parameter in self.network.parameters():
-            part = slice(offset, offset + parameter.numel())
+            part = slice(offset, offset + _real(parameter.detach()).numel())
             arrays = (start.parameters, start.first_moment, start.second_moment)
-            value, first, second = (torch.tensor(array[part]).view_as(parameter).to(parameter) for array in arrays)
+            value, first, second = (torch.zeros_like(parameter.detach()) for _ in arrays)
+            for tensor, array in zip((value, first, second), arrays, strict=True):
+                _real(tensor).copy_(torch.tensor(array[part]).view_as(_real(tensor)))
             parameter.data.copy_(value)
             step = torch.tensor(float(start.step))
             self.optimizer.state[parameter] = {"step": step, "exp_avg": first, "exp_avg_sq": second}
             offset = part.stop
 
 
+def _real(tensor: Tensor) -> Tensor:
+    """The tensor's numbers as real ones; those of a complex one as pairs, in a last axis of its own."""
+    return torch.view_as_real(tensor) if tensor.is_complex() else tensor
+
+
 def _flat(tensors: list[Tensor]) -> np.ndarray:
     """The tensors' numbers in one axis, on the CPU."""
-    return torch.cat([tensor.reshape(-1) for tensor in tensors]).cpu().numpy()
+    return torch.cat([_real(tensor).reshape(-1) for tensor in tensors]).cpu().numpy()

@@ -10,11 +10,12 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
+from vi3nr.config import InitConfig
 from vi3nr.ensemble.interface import WORST_SCORE, Member, MemberState, Progress, Recipe
 from vi3nr.metrics import psnr_from_mse
 from vi3nr.signals import Signal
 
-__all__ = ["Seat", "Slots", "parameter_count", "score_of"]
+__all__ = ["Seat", "Slots", "parameter_count", "score_of", "state_size"]
 
 Trainee = TypeVar("Trainee")
 
@@ -31,6 +32,12 @@ def score_of(mean_squared_error: float) -> float:
 def parameter_count(widths: tuple[int, ...]) -> int:
     """Weights and biases of a network with these widths."""
     return sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(widths))
+
+
+def state_size(config: InitConfig) -> int:
+    """Length of the arrays of a ``MemberState``: real numbers in weights and biases; complex ones count as two."""
+    halves = [2 if config.complex_weights and index > 0 else 1 for index in range(len(config.layers))]
+    return sum((layer.fan_in + 1) * layer.fan_out * count for layer, count in zip(config.layers, halves, strict=True))
 
 
 @dataclass
@@ -105,7 +112,7 @@ class Slots(Generic[Trainee]):
             raise ValueError(f"member {member.key!r} is of family {family!r}, the ensemble's is {self._family!r}")
         if widths != self._widths:
             raise ValueError(f"member {member.key!r} has widths {widths}, the ensemble's are {self._widths}")
-        count = parameter_count(self._widths)
+        count = state_size(member.config)
         if member.start is not None and member.start.parameters.shape != (count,):
             raise ValueError(
                 f"the start of member {member.key!r} must hold {count} parameters in one axis, "

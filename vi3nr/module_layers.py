@@ -1,0 +1,145 @@
+"""Finding the Linear layers of a module that somebody else wrote, and saying what stands in the way."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.parameter import UninitializedParameter
+
+from vi3nr.activation_module import ActivationModule, EncodingModule
+from vi3nr.activations import activation as build_activation
+from vi3nr.config import InitConfig, LayerInit
+from vi3nr.families import Activation
+
+__all__ = ["Declared", "check_layers", "linear_layers"]
+
+Declared = Mapping[type[nn.Module], Callable[[Any], Activation]]
+Leave = Collection[type[nn.Module] | str]
+
+SAME = 1e-6  # relative: a scale written as omega 47.3 or as sigma_a 0.02114 in float32 is the same scale
+PLAIN = (nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.Identity, nn.Flatten, nn.Unflatten)  # change no number
+TORCH_FAMILIES: Mapping[type[nn.Module], str] = {
+    nn.ReLU: "relu",
+    nn.LeakyReLU: "leaky_relu",
+    nn.Tanh: "tanh",
+    nn.Sigmoid: "sigmoid",
+    nn.Softplus: "softplus",
+    nn.GELU: "gelu",
+    nn.SiLU: "silu",
+}
+
+
+def linear_layers(
+    module: nn.Module, config: InitConfig, activations: Declared, leave: Leave
+) -> list[tuple[str, nn.Linear]]:
+    """The Linear layers with their names, in the order of registration, after a look at everything else.
+
+    Raises:
+        ValueError: a part that no rule places; the sentence names it. See ``vi3nr.initialize_``.
+    """
+    names = {name for name, _ in module.named_modules()}
+    for name in leave:
+        if isinstance(name, str) and name not in names:
+            raise ValueError(f"leave names the module {name!r}, which is not there")
+    expected = build_activation(config.family, config.sigma_a, **config.parameters)
+    linears = []
+    for name, part in _walk(module, "", leave, set()):
+        where = f"module {name!r}" if name else "the module itself"
+        where = f"{where} ({type(part).__name__})"
+        declared = next((read for cls, read in activations.items() if isinstance(part, cls)), None)
+        if isinstance(part, nn.Linear):
+            _check_tensor(name, part)
+            linears.append((name, part))
+        elif declared is not None:
+            _require_same(where, declared(part), expected)
+        elif next(part.parameters(recurse=False), None) is not None:
+            raise ValueError(
+                f"{where} has parameters but is not a Linear layer; name it or its type in leave to keep it"
+            )
+        elif isinstance(part, ActivationModule):
+            _require_same(where, part.activation, expected)
+        elif isinstance(part, EncodingModule):
+            if part.encoding != config.encoding:
+                raise ValueError(f"{where} is {part.encoding!r}, the config has {config.encoding!r}")
+        else:
+            _check_torchs_own(where, part, expected)
+    return linears
+
+
+def _walk(part: nn.Module, name: str, leave: Leave, seen: set[int]) -> Iterator[tuple[str, nn.Module]]:
+    """The module and its descendants, each once, without those to leave and what these contain."""
+    if id(part) in seen or name in leave or any(isinstance(part, cls) for cls in leave if not isinstance(cls, str)):
+        return
+    seen.add(id(part))
+    yield name, part
+    for child, inner in part.named_children():
+        yield from _walk(inner, f"{name}.{child}" if name else child, leave, seen)
+
+
+def _require_same(where: str, found: Activation, expected: Activation) -> None:
+    mine, theirs = ({"sigma_a": phi.sigma_a, **phi.parameters} for phi in (found, expected))
+    same = type(found) is type(expected) and all(math.isclose(mine[n], theirs[n], rel_tol=SAME) for n in mine)
+    if not same:
+        raise ValueError(f"{where} applies {found!r}, the config is for {expected!r}")
+
+
+def _check_torchs_own(where: str, part: nn.Module, expected: Activation) -> None:
+    """torch.nn's modules without parameters are known; others are taken as containers, on their author's word."""
+    if type(part) in TORCH_FAMILIES:
+        if TORCH_FAMILIES[type(part)] != expected.family or not math.isclose(expected.sigma_a, 1.0, rel_tol=SAME):
+            raise ValueError(f"{where} is in the module, the config is for {expected!r}")
+    elif isinstance(part, nn.modules.dropout._DropoutNd):
+        if part.p > 0.0:
+            raise ValueError(
+                f"{where} drops with p {part.p}, which raises the variance of what it passes on while training; "
+                "name it or its type in leave to keep it"
+            )
+    elif type(part).__module__.startswith("torch.nn.modules.") and not isinstance(part, PLAIN):
+        raise ValueError(
+            f"{where} is neither a Linear layer nor the activation {expected!r}, so the config cannot say what it does "
+            "to the variance; name it or its type in leave to keep it"
+        )
+
+
+def check_layers(linears: list[tuple[str, nn.Linear]], config: InitConfig) -> None:
+    """Raise ValueError unless each Linear layer can hold what the config draws for it; the sentence names the layer."""
+    for (name, linear), layer in zip(linears, config.layers, strict=False):
+        _check_shape(name, linear, layer)
+    if len(linears) != len(config.layers):
+        found = ", ".join(repr(name) for name, _ in linears) or "none"
+        raise ValueError(
+            f"the module has {len(linears)} Linear layers ({found}), the config has {len(config.layers)} layers"
+        )
+    for index, (name, linear) in enumerate(linears):
+        is_complex = config.complex_weights and index > 0
+        if linear.weight.is_complex() != is_complex:
+            raise ValueError(
+                f"Linear layer {name!r} has {linear.weight.dtype} weights, the config draws "
+                f"{'complex' if is_complex else 'real'} ones for layer {index}"
+            )
+
+
+def _check_tensor(name: str, linear: nn.Linear) -> None:
+    own = dict(linear.named_parameters(recurse=False))
+    if "weight" not in own:
+        raise ValueError(
+            f"the weight of Linear layer {name!r} is computed from other parameters (weight or spectral norm), so it "
+            "cannot be set; initialise first, then add the norm"
+        )
+    for tensor in own.values():
+        if isinstance(tensor, UninitializedParameter):
+            raise ValueError(f"Linear layer {name!r} is lazy and has no shape yet; run the module once first")
+        if tensor.device == torch.device("meta"):
+            raise ValueError(f"Linear layer {name!r} is on the meta device and has no memory; call to_empty first")
+
+
+def _check_shape(name: str, linear: nn.Linear, layer: LayerInit) -> None:
+    shape = tuple(linear.weight.shape)
+    if shape != (layer.fan_out, layer.fan_in):
+        raise ValueError(f"Linear layer {name!r} has weight {shape}, the config has {(layer.fan_out, layer.fan_in)}")
+    if linear.bias is None and layer.bias_std > 0.0:
+        raise ValueError(f"Linear layer {name!r} has no bias, the config draws one with std {layer.bias_std!r}")
