@@ -29,10 +29,12 @@ if TYPE_CHECKING:
     from vi3nr.activations import Activation, activation
     from vi3nr.baselines import baseline_config, baseline_label, customary_baselines
     from vi3nr.config import BiasRule, InitConfig, LayerInit, Stability
+    from vi3nr.diagnostics import diagnose
     from vi3nr.initialisers import draw_parameters, generator_for, initialize_, vi3nr_normal_, vi3nr_uniform_
     from vi3nr.metrics import psnr, psnr_from_mse
     from vi3nr.networks import INR
     from vi3nr.profile import vi3nr_config
+    from vi3nr.propagation import forecast, per_layer_gradient_factor
     from vi3nr.signals import Signal, image_signal
     from vi3nr.theory import condition, gain_squared, stability_bias_variance, stable_sigma_p
 
@@ -50,11 +52,14 @@ __all__ = [
     "baseline_label",
     "condition",
     "customary_baselines",
+    "diagnose",
     "draw_parameters",
+    "forecast",
     "gain_squared",
     "generator_for",
     "image_signal",
     "initialize_",
+    "per_layer_gradient_factor",
     "psnr",
     "psnr_from_mse",
     "stability_bias_variance",
@@ -69,10 +74,12 @@ _HOMES = {
     "activations": ("Activation", "activation"),
     "baselines": ("baseline_config", "baseline_label", "customary_baselines"),
     "config": ("BiasRule", "InitConfig", "LayerInit", "Stability"),
+    "diagnostics": ("diagnose",),
     "initialisers": ("draw_parameters", "generator_for", "initialize_", "vi3nr_normal_", "vi3nr_uniform_"),
     "metrics": ("psnr", "psnr_from_mse"),
     "networks": ("INR",),
     "profile": ("vi3nr_config",),
+    "propagation": ("forecast", "per_layer_gradient_factor"),
     "signals": ("Signal", "image_signal"),
     "theory": ("condition", "gain_squared", "stability_bias_variance", "stable_sigma_p"),
 }

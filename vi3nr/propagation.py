@@ -1,0 +1,202 @@
+"""What any initialisation does to a network: predicted variances of pre-activations and gradients, layer by layer.
+
+Forward, ``z_i`` the pre-activation of layer i and ``M_i`` its fan-in:
+
+    Var z_0 = M_0 Var W_0 E x^2 + Var b_0
+    Var z_i = M_i Var W_i E f(z_{i-1})^2 + Var b_i,        z_{i-1} ~ N(0, Var z_{i-1})
+
+Backward, for a gradient of variance 1 at the output, ``M_{i+1}`` the fan-out of layer i:
+
+    Var g_{i-1} = M_{i+1} Var W_i E f'(z_{i-1})^2 Var g_i
+
+Both hold for wide layers; ``vi3nr.diagnostics`` measures how far a real network is from them. In a network with
+complex weights (WIRE) a variance is E|z|^2, and gradients are not predicted. No torch.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from scipy.optimize import brentq
+
+from vi3nr.activations import activation as build_activation
+from vi3nr.complex_moments import circular_second_moment
+from vi3nr.config import InitConfig
+from vi3nr.encoding import encode
+from vi3nr.families import Activation
+from vi3nr.moments import moments
+
+__all__ = ["LayerForecast", "fixed_point_variance", "forecast", "per_layer_gradient_factor"]
+
+UNIFORM_CUBE = 1.0 / 3.0  # E x^2 of coordinates uniform on [-1, 1]
+RHO_GRID = np.geomspace(1e-4, 1e4, 65)  # where a fixed point is looked for, in units of sigma_a
+RADII = 32  # quantiles that stand for the points' distances from the origin
+
+
+@dataclass(frozen=True)
+class LayerForecast:
+    """One layer's prediction.
+
+    ``preactivation_variance`` is E z^2 over units, points and draws of the weights (the weights' mean is zero).
+    ``gradient_variance`` is that of the loss's gradient with respect to z, in units of the output's.
+    ``gradient_factor`` is the layer's own: by how much the gradient's variance grows on the way from its output z_i to
+    z_{i-1}; ideal 1, None for the first layer. Gradients are NaN where weights are complex.
+    """
+
+    index: int
+    fan_in: int
+    fan_out: int
+    preactivation_variance: float
+    gradient_variance: float
+    gradient_factor: float | None
+
+
+def forecast(
+    config: InitConfig, *, input_second_moment: float | None = None, coordinates: np.ndarray | None = None
+) -> tuple[LayerForecast, ...]:
+    """Predicted variances of every layer of a network drawn from ``config``, whatever rule made it.
+
+    Args:
+        config: any init config, the usual rules' included.
+        input_second_moment: E x^2 of what enters the first layer, mean over points and axes. None: the config's own,
+            and where it has none that of coordinates uniform on [-1, 1] (1/3, or their encoding's).
+        coordinates: ``(points, in_dim)``, before any encoding. Given, every point has a variance of its own and the
+            result is their mean. That is what a network with few inputs does: a point far from the origin has larger
+            pre-activations in the first layer, and the layers after it inherit that.
+
+    Raises:
+        ValueError: both inputs given, a second moment that is not positive and finite, coordinates that do not fit.
+        ArithmeticError: variances beyond the range of float64.
+    """
+    phi = build_activation(config.family, config.sigma_a, **config.parameters)
+    entering, weights = _entering(config, input_second_moment, coordinates)
+    variances = [_forward(config, 0, entering)]  # each (radius,)
+    for index in range(1, len(config.layers)):
+        circular = config.complex_weights and index > 1  # only the first layer's pre-activations are real
+        variances.append(_forward(config, index, _second_moments(phi, variances[-1], circular)))
+    gradients = [np.ones_like(entering)]
+    for index in range(len(config.layers) - 1, 0, -1):
+        layer = config.layers[index]
+        slopes = np.full_like(entering, math.nan) if config.complex_weights else _slopes(phi, variances[index - 1])
+        gradients.insert(0, layer.fan_out * layer.weight_std**2 * slopes * gradients[0])
+    forward = [float(values @ weights) for values in variances]
+    backward = [float(values @ weights) for values in gradients]
+    factors = [None, *(_ratio(before, after) for before, after in pairwise(backward))]
+    return tuple(
+        LayerForecast(index, layer.fan_in, layer.fan_out, forward[index], backward[index], factors[index])
+        for index, layer in enumerate(config.layers)
+    )
+
+
+def per_layer_gradient_factor(
+    activation: Activation, gain_squared: float, *, bias_variance: float = 0.0, width_ratio: float = 1.0
+) -> float | None:
+    """By how much each layer of a deep network multiplies the gradient's variance on the way back; ideal 1.
+
+    Args:
+        activation: f.
+        gain_squared: M Var W, the hidden weights' variance times the fan-in: 1/3 for PyTorch's default, 1 for Xavier's
+            rule with equal widths, 2 for Kaiming's, M for N(0, 1), 2 / omega^2 for SIREN's code.
+        bias_variance: Var b of the hidden layers.
+        width_ratio: fan-out over fan-in.
+
+    Returns:
+        ``gain_squared width_ratio E f'(z)^2`` under the variance that the forward recursion settles at; None where it
+        settles nowhere (see ``fixed_point_variance``).
+    """
+    variance = fixed_point_variance(activation, gain_squared, bias_variance=bias_variance)
+    if variance is None:
+        return None
+    if not (math.isfinite(width_ratio) and width_ratio > 0.0):
+        raise ValueError(f"width_ratio must be positive and finite, got {width_ratio!r}")
+    return gain_squared * width_ratio * moments(activation, math.sqrt(variance)).slope_second_moment
+
+
+def fixed_point_variance(activation: Activation, gain_squared: float, *, bias_variance: float = 0.0) -> float | None:
+    """The pre-activations' variance v that layers of one kind keep: ``v = gain_squared E f(z)^2 + bias_variance``.
+
+    Where several do, the largest one that the recursion is drawn to. None where none does between 1e-4 and 1e4
+    sigma_a: the variance dies out, explodes, or (ReLU at gain^2 = 2) every value is kept.
+
+    Raises:
+        ValueError: a gain_squared that is not positive, or a bias_variance that is negative.
+    """
+    if not (math.isfinite(gain_squared) and gain_squared > 0.0):
+        raise ValueError(f"gain_squared must be positive and finite, got {gain_squared!r}")
+    if not (math.isfinite(bias_variance) and bias_variance >= 0.0):
+        raise ValueError(f"bias_variance must be finite and not negative, got {bias_variance!r}")
+
+    def growth(log_rho: float) -> float:
+        """Log of the variance after a layer over the one before."""
+        sigma_p = math.exp(log_rho) * activation.sigma_a
+        after = gain_squared * moments(activation, sigma_p).second_moment + bias_variance
+        return math.log(after / sigma_p / sigma_p)
+
+    grid = [float(x) for x in np.log(RHO_GRID)]
+    heights = [growth(x) for x in grid]
+    for (a, b), (at_a, at_b) in reversed(list(zip(pairwise(grid), pairwise(heights), strict=True))):
+        if at_a > 0.0 >= at_b and at_a - at_b > 1e-9:  # grows below and shrinks above: the recursion is drawn to it
+            return (math.exp(brentq(growth, a, b, xtol=1e-14, rtol=1e-14)) * activation.sigma_a) ** 2
+    return None
+
+
+def _entering(
+    config: InitConfig, input_second_moment: float | None, coordinates: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Second moment of what enters the first layer, ``(radius,)``, and weights: one number, or the points' quantiles.
+
+    Quantiles are dense where the radius is small, for a narrow activation answers there most.
+    """
+    if coordinates is None:
+        second = config.input_second_moment if input_second_moment is None else input_second_moment
+        if second is None:
+            second = UNIFORM_CUBE if config.encoding is None else config.encoding.second_moment(UNIFORM_CUBE)
+        if not (math.isfinite(second) and second > 0.0):
+            raise ValueError(f"input_second_moment must be positive and finite, got {second!r}")
+        return np.array([second]), np.ones(1)
+    if input_second_moment is not None:
+        raise ValueError(f"give input_second_moment or coordinates, not both; got {input_second_moment!r} and an array")
+    if coordinates.ndim != 2 or coordinates.shape[1] != config.widths[0] or len(coordinates) == 0:
+        raise ValueError(f"coordinates must have shape (points, {config.widths[0]}), got {coordinates.shape}")
+    features = coordinates if config.encoding is None else encode(config.encoding, coordinates)
+    squares = np.sort(np.square(features, dtype=np.float64).mean(axis=1))  # (point,)
+    if len(squares) <= RADII or squares[-1] == 0.0:
+        return squares, np.full(len(squares), 1.0 / len(squares))
+    places = (np.arange(RADII) + 0.5) / RADII
+    radii, weights = np.quantile(squares, places**2), places / places.sum()
+    return radii * (squares.mean() / (radii @ weights)), weights
+
+
+def _forward(config: InitConfig, index: int, second: np.ndarray) -> np.ndarray:
+    layer = config.layers[index]
+    return layer.fan_in * layer.weight_std**2 * second + layer.bias_std**2
+
+
+def _second_moments(activation: Activation, variances: np.ndarray, circular: bool) -> np.ndarray:
+    """E f^2 under each variance, of complex pre-activations E|f|^2; under none, what f is at 0."""
+
+    def at(variance: float) -> float:
+        if variance <= 0.0:
+            return float(abs(activation.value(np.zeros(1), np)[0]) ** 2)
+        std = math.sqrt(variance)
+        return circular_second_moment(activation, std) if circular else moments(activation, std).second_moment
+
+    return np.array([at(float(variance)) for variance in variances])
+
+
+def _slopes(activation: Activation, variances: np.ndarray) -> np.ndarray:
+    """E f'^2 under each variance; under none, what f' is at 0."""
+
+    def at(variance: float) -> float:
+        if variance <= 0.0:
+            return float(activation.derivative(np.zeros(1), np)[0] ** 2)
+        return moments(activation, math.sqrt(variance)).slope_second_moment
+
+    return np.array([at(float(variance)) for variance in variances])
+
+
+def _ratio(before: float, after: float) -> float:
+    return before / after if after > 0.0 else math.nan
