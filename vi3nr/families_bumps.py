@@ -213,9 +213,12 @@ class Wire(Activation):
     spellings = MappingProxyType({"s": (S_OF_GAUSSIAN, -1)})
 
     def phi(self, u: Any, xp: ModuleType) -> Any:
-        square = (u * xp.conj(u)).real
-        envelope = xp.exp(xp.clip(square * -0.5, SLOWEST_EXPONENT, None))
-        return xp.exp(u * (1j * self.omega * self.sigma_a)) * envelope
+        kappa = self.omega * self.sigma_a
+        is_complex = np.iscomplexobj(u) if xp is np else xp.is_complex(u)
+        exponent = (u * xp.conj(u)).real * -0.5
+        if is_complex:  # in one exponent: the wave of a complex argument may overflow where its envelope saves it
+            exponent = exponent - u.imag * kappa
+        return xp.exp(xp.clip(exponent, SLOWEST_EXPONENT, None) + 1j * kappa * u.real)
 
     def slope(self, u: Any, xp: ModuleType) -> Any:
         rate = 1j * self.omega * self.sigma_a
