@@ -91,7 +91,7 @@ def line_chart(
     x = _axis([point[0] for points in shown for point in points], (LEFT, WIDTH - RIGHT), log_x)
     bottom = HEIGHT - BOTTOM
     y = _axis([value for points in shown for point in points for value in point[1:]], (bottom, TOP), log_y)
-    rows = len(series) * LINE
+    rows = (len(series) + 1) * LINE
     middle = f"translate(16 {(TOP + bottom) / 2}) rotate(-90)"
     parts = [
         f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {WIDTH} {HEIGHT + rows}' {FACE}>",
@@ -150,7 +150,7 @@ def _line(
     parts.append(f"<polyline points='{path}' fill='none' stroke='{colour}' stroke-width='2'{dash}/>")
     if not one.dashed:
         parts += [f"<circle cx='{x(p[0]):.1f}' cy='{y(p[1]):.1f}' r='3' fill='{colour}'/>" for p in points]
-    at = HEIGHT + index * LINE
-    parts.append(f"<path d='M{LEFT} {at}h28' stroke='{colour}' stroke-width='2'{dash}/>")
-    parts.append(f"<text x='{LEFT + 36}' y='{at + 4}'>{escape(one.label)}</text>")
+    at = HEIGHT + (index + 0.5) * LINE
+    parts.append(f"<path d='M{LEFT} {at:.1f}h28' stroke='{colour}' stroke-width='2'{dash}/>")
+    parts.append(f"<text x='{LEFT + 36}' y='{at + 4:.1f}'>{escape(one.label)}</text>")
     return parts
