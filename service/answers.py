@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from service.records import Dataset, Study
 from service.states import StudyState
 from service.trial_records import Trial
-from vi3nr.activations import Activation, families
+from vi3nr.activations import Activation, family_of
 from workers.result import ProgressNote
 
 __all__ = [
@@ -109,7 +109,7 @@ class TrialParameters(BaseModel):
     """What a trial tried; null where the search has not yet said."""
 
     sigma_a: float | None
-    omega: float | None = Field(description="sine only: 1 / sigma_a")
+    omega: float | None = Field(description="of waves: 1 / sigma_a")
     sigma_p: float | None
     sigma_p_first: float | None
     bias_first: str | None = Field(description="rule of the first layer's biases, with its share")
@@ -159,10 +159,13 @@ class ActivationAnswer(BaseModel):
     label: str
     formula: str
     parameters: list[Parameter]
-    customary: list[dict[str, float]] = Field(description="scales in use: sigma_a, for sine also omega")
-    default_range: dict[str, Interval] | None = Field(description="of sigma_a, for sine also omega; null: no scale")
+    customary: list[dict[str, float]] = Field(description="scales in use: sigma_a, for waves also omega")
+    default_range: dict[str, Interval] | None = Field(description="of sigma_a, for waves also omega; null: no scale")
     learning_rate: float
     closed_form: list[str] = Field(description="moments with a closed form: mean, E f^2, E f'^2")
+    other_names: dict[str, str] = Field(description="what else the scale is called, and what sigma_a then is")
+    complex: bool = Field(description="whether its values, and the weights between, are complex")
+    gradient: str = Field(description="exact, or detached: a factor is held constant in the backward pass")
 
 
 class Activations(BaseModel):
@@ -228,7 +231,7 @@ def trial_answer(trial: Trial) -> TrialAnswer:
     """A trial as clients see it."""
     known = {**trial.parameters, **trial.attributes}
     sigma_a = known.get("sigma_a")
-    omega = families()[trial.family].aliases.get("omega")
+    omega = family_of(trial.family).aliases.get("omega")
     return TrialAnswer(
         family=trial.family,
         number=trial.number,
@@ -272,4 +275,10 @@ def activation_answer(family: type[Activation]) -> ActivationAnswer:
         default_range=ranges if family.has_scale else None,
         learning_rate=family.learning_rate,
         closed_form=list(family.closed_form),
+        other_names={
+            name: f"{constant:.6g} / {name}" if power < 0 else name
+            for name, (constant, power) in family.scale_names().items()
+        },
+        complex=family.complex,
+        gradient=family.gradient,
     )

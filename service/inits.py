@@ -6,7 +6,7 @@ from service.plans import family_errors, network_errors, scale_errors
 from service.problems import Problem
 from service.schemas import FixedShare, InitRequest
 from service.settings import Settings
-from vi3nr.activations import activation, families
+from vi3nr.activations import activation, family_of
 from vi3nr.config import BiasRule, InitConfig
 from vi3nr.profile import vi3nr_config
 from workers.plan import Network
@@ -29,7 +29,7 @@ def init_of(request: InitRequest, settings: Settings) -> InitConfig:
         raise Problem.of_fields(errors)
     sigma_a = request.sigma_a
     if request.omega is not None:
-        sigma_a = families()[request.family].aliases["omega"] / request.omega
+        sigma_a = family_of(request.family).aliases["omega"] / request.omega
     network = Network(request.network.width, request.network.hidden_layers)
     try:
         return vi3nr_config(

@@ -6,20 +6,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import fields
 from itertools import pairwise
 
 from service.problems import FieldError, Problem, shown
 from service.records import Dataset
 from service.schemas import ActivationRequest, InitRequest, RangeRequest, ShareRange, ShareRequest, StudyRequest
 from service.settings import Settings
-from vi3nr.activations import families
+from vi3nr.activations import Activation, families, family_of
+from vi3nr.activations import activation as build
 from vi3nr.baselines import BASELINE_RULES
 from vi3nr.ensemble.interface import Recipe
+from vi3nr.formula import is_formula
 from workers.plan import Axis, BiasChoice, FamilyPlan, Network, Range, StudyPlan
 
 __all__ = ["DEFAULT_HORIZON", "family_errors", "network_errors", "scale_errors", "study_plan"]
 
+_NO_FAMILY = f"there is no such activation family; choose one of {', '.join(families())}, or write a formula of x"
 DEFAULT_HORIZON = 0.4  # of the steps: keeping the best 3 there costs 0.0 to 0.3 dB on three landscapes of four
 
 
@@ -103,21 +105,28 @@ def _wrong_names(request: StudyRequest) -> Iterator[FieldError]:
 
 
 def family_errors(prefix: str, asked: ActivationRequest | InitRequest) -> Iterator[FieldError]:
-    """An unknown family, or a parameter that it does not have."""
-    if asked.family not in families():
-        message = f"there is no such activation family; choose one of {', '.join(families())}"
-        yield _error(f"{prefix}family", asked.family, message)
+    """An unknown family or a formula that cannot be read, or a parameter that it does not have or cannot take."""
+    try:
+        family = family_of(asked.family)
+    except ValueError as error:
+        sentence = str(error) if is_formula(asked.family) else _NO_FAMILY
+        yield _error(f"{prefix}family", asked.family, sentence)
         return
-    known = [item.name for item in fields(families()[asked.family]) if item.name != "sigma_a"]
-    for name, value in asked.parameters.items():
-        if name not in known:
-            message = f"{asked.family} has no such parameter; it has {', '.join(known) or 'none besides its scale'}"
-            yield _error(f"{prefix}parameters.{shown(name)[1:-1]}", value, message)
+    known = (*family.parameter_names(), *(name for name in family.scale_names() if name != "omega"))
+    wrong = [name for name in asked.parameters if name not in known]
+    for name in wrong:
+        message = f"{asked.family} has no such parameter; it has {', '.join(known) or 'none besides its scale'}"
+        yield _error(f"{prefix}parameters.{shown(name)[1:-1]}", asked.parameters[name], message)
+    if not wrong:
+        try:
+            build(asked.family, None, **asked.parameters)
+        except ValueError as error:
+            yield _error(f"{prefix}parameters", dict(asked.parameters) or None, str(error))
 
 
 def scale_errors(prefix: str, asked: ActivationRequest | InitRequest) -> Iterator[FieldError]:
-    """A scale given under a name, or with a value, that the family does not have."""
-    family = families().get(asked.family)
+    """A scale given under a name, or with a value, that the family does not have, or twice."""
+    family = _known(asked.family)
     if family is None:
         return
     if asked.omega is not None and "omega" not in family.aliases:
@@ -125,6 +134,17 @@ def scale_errors(prefix: str, asked: ActivationRequest | InitRequest) -> Iterato
     if asked.sigma_a is not None and asked.sigma_a != 1.0 and not family.has_scale:
         message = f"{asked.family} has no scale: leave sigma_a out, or give 1"
         yield _error(f"{prefix}sigma_a", _plain(asked.sigma_a), message)
+    names = [name for name in family.scale_names() if name in asked.parameters]
+    if names and (len(names) > 1 or asked.sigma_a is not None or asked.omega is not None):
+        message = "is a name of the scale, which is given under another name too: give one of them"
+        yield _error(f"{prefix}parameters.{names[0]}", asked.parameters[names[0]], message)
+
+
+def _known(name: str) -> type[Activation] | None:
+    try:
+        return family_of(name)
+    except ValueError:
+        return None
 
 
 def _plain(value: object) -> object:
@@ -147,7 +167,7 @@ def _family(asked: ActivationRequest) -> FamilyPlan:
 def _scale(asked: ActivationRequest) -> Axis:
     if asked.omega is None:
         return _axis(asked.sigma_a)
-    constant = families()[asked.family].aliases["omega"]
+    constant = family_of(asked.family).aliases["omega"]
     if isinstance(asked.omega, RangeRequest):
         return Range(constant / asked.omega.high, constant / asked.omega.low)
     return constant / asked.omega

@@ -26,6 +26,13 @@ Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Scale = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=1e-6, le=1e6)]
 Rate = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0, le=10)]
 Share = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0, le=0.999)]  # 1 leaves the weights nothing
+Family = Annotated[
+    str,
+    Field(
+        max_length=64,  # of the column that runs keep it in
+        description="one of GET /v1/activations, or a formula of x: 'exp(-x**2/(2*a**2)) * cos(30*x)'",
+    ),
+]
 Count = Annotated[int, Field(strict=True, ge=1)]
 Whole = Annotated[int, Field(strict=True, ge=0, le=2**63 - 1)]
 RuleName = Literal["zero", "stability", "like_weights", "torch_default"]
@@ -105,10 +112,12 @@ SEARCHED = "a range is searched, a number is fixed, null takes the default range
 class ActivationRequest(Request):
     """One family to study. null means: customary for the family, or searched over the default range."""
 
-    family: str = Field(description="one of GET /v1/activations")
-    parameters: dict[str, Number] = Field(default={}, description="the family's parameters besides its scale")
+    family: Family
+    parameters: dict[str, Number] = Field(
+        default={}, description="the family's parameters, a formula's by their names, or another name of the scale"
+    )
     sigma_a: Axis = Field(default=None, description=f"the activation's scale, in units of its input; {SEARCHED}")
-    omega: Axis = Field(default=None, description="sine only, instead of sigma_a: omega = 1 / sigma_a, radians")
+    omega: Axis = Field(default=None, description="sine, finer, hosc: instead of sigma_a, omega = 1 / sigma_a")
     sigma_p: Axis = Field(default=None, description=f"std of the hidden layers' pre-activations; {SEARCHED}")
     sigma_p_first: Axis = Field(default=None, description=f"std of the first layer's pre-activations; {SEARCHED}")
     bias: BiasRequest = Field(default=None, description="rule of the hidden layers' biases")
@@ -176,10 +185,12 @@ class StudyRequest(Request):
 class InitRequest(Request):
     """An init config without a study. null means: customary, or the theory's own."""
 
-    family: str = Field(description="one of GET /v1/activations")
-    parameters: dict[str, Number] = Field(default={}, description="the family's parameters besides its scale")
+    family: Family
+    parameters: dict[str, Number] = Field(
+        default={}, description="the family's parameters, a formula's by their names, or another name of the scale"
+    )
     sigma_a: Scale | None = Field(default=None, description="the activation's scale; null: customary")
-    omega: Scale | None = Field(default=None, description="sine only, instead of sigma_a: omega = 1 / sigma_a")
+    omega: Scale | None = Field(default=None, description="sine, finer, hosc: instead of sigma_a")
     sigma_p: Scale | None = Field(default=None, description="std of pre-activations; null: the theory's own")
     sigma_p_first: Scale | None = Field(default=None, description="of the first layer; null: sigma_p")
     bias: FixedBias = Field(default=None, description="null: zero, or the stability rule where theory has no root")

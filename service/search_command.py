@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import sys
@@ -60,7 +61,7 @@ def search_file(
     output.mkdir(parents=True, exist_ok=True)
     saved = {}
     for family in result.families:
-        path = output / f"best-{family.family}.json"
+        path = output / f"best-{re.sub('[^A-Za-z0-9]+', '_', family.family)}.json"  # a formula may hold a slash
         path.write_text(family.winner.init_config.to_json() + "\n")
         saved[family.family] = str(path)
     if as_json:

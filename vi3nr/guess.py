@@ -8,9 +8,11 @@ by a factor of two costs trials, not the answer.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
-from vi3nr.activations import activation, families
+from vi3nr.activations import activation, family_of
 from vi3nr.signals import Signal
 from vi3nr.spectrum import spectral_extent
 from vi3nr.theory import stable_sigma_p
@@ -75,11 +77,16 @@ def _extent(signal: Signal) -> float:
     return math.sqrt(max(spectral_extent(signal, 0.8), 1.0))
 
 
-def start_points(family: str, signal: Signal) -> tuple[Point, ...]:
-    """A handful of points to try first, the best guess first, the theory's own sigma_p among them."""
-    habit = _HABITS.get(family, _PLAIN)
+def start_points(
+    family: str, signal: Signal, parameters: Mapping[str, float] = MappingProxyType({})
+) -> tuple[Point, ...]:
+    """A handful of points to try first, the best guess first, the theory's own sigma_p among them.
+
+    ``parameters`` are the family's besides ``sigma_a``; a formula needs all of its own.
+    """
+    habit = _habit(family)
     guess = (habit.sigma_a, habit.rho, habit.bandwidth * _extent(signal), habit.share_first)
-    stable = _stable_rho(family)
+    stable = _stable_rho(family, parameters)
     moves = [
         (1.0, 1.0, 1.0, 0.0),
         (1.0, 1.0, 1.5, 0.0),
@@ -90,19 +97,19 @@ def start_points(family: str, signal: Signal) -> tuple[Point, ...]:
     low, high = habit.share_range
     points = []
     for scale, ratio, width, shift in moves:
-        sigma_a = guess[0] * (scale if families()[family].has_scale else 1.0)
+        sigma_a = guess[0] * (scale if family_of(family).has_scale else 1.0)
         share = min(max(guess[3] + shift, low), high)
         bandwidth = guess[2] * width
         points.append(Point(sigma_a, guess[1] * ratio * sigma_a, bandwidth * sigma_a / math.sqrt(1 - share), share))
     return tuple(points)
 
 
-def default_ranges(family: str, signal: Signal) -> Ranges:
+def default_ranges(family: str, signal: Signal, parameters: Mapping[str, float] = MappingProxyType({})) -> Ranges:
     """Where a family's good configs lie for this signal: a decade or so around the guess on each scale."""
-    habit = _HABITS.get(family, _PLAIN)
+    habit = _habit(family)
     bandwidth = habit.bandwidth * _extent(signal)
-    stable = _stable_rho(family)
-    scale = families()[family].sigma_a_range if families()[family].has_scale else (habit.sigma_a, habit.sigma_a)
+    stable = _stable_rho(family, parameters)
+    scale = family_of(family).sigma_a_range if family_of(family).has_scale else (habit.sigma_a, habit.sigma_a)
     return Ranges(
         sigma_a=scale,
         rho=(min(habit.rho / 4, stable / 2), max(habit.rho * 3, stable * 3)),
@@ -111,9 +118,25 @@ def default_ranges(family: str, signal: Signal) -> Ranges:
     )
 
 
-def _stable_rho(family: str) -> float:
+def _habit(family: str) -> _Habit:
+    """What was measured; for the other families a guess from their kind: a bump, a wave, or plain."""
+    known = _HABITS.get(family)
+    if known is not None:
+        return known
+    cls = family_of(family)
+    low, high = cls.sigma_a_range
+    sigma_a = cls.customary_sigma_a[0] if cls.has_scale else 1.0
+    kind = _HABITS["gaussian"] if cls.even else _HABITS["sine"] if "omega" in cls.aliases else _PLAIN
+    if kind is _PLAIN:
+        return replace(_PLAIN, sigma_a=sigma_a)
+    return replace(kind, sigma_a=min(max(kind.sigma_a, low / 0.6), high / 1.5))
+
+
+def _stable_rho(family: str, parameters: Mapping[str, float]) -> float:
     """The theory's sigma_p over sigma_a; where it has no root, sigma_p = sigma_a."""
-    cls = families()[family]
-    phi = activation(family, 1.0 if cls.has_scale else None)
-    stable = stable_sigma_p(phi).sigma_p
+    phi = activation(family, family_of(family).customary_sigma_a[0], **parameters)
+    try:
+        stable = stable_sigma_p(phi).sigma_p
+    except ArithmeticError:  # a formula without moments: its trials will say so
+        return 1.0
     return 1.0 if stable is None else stable / phi.sigma_a

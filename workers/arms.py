@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from vi3nr.activations import activation, families
+from vi3nr.activations import activation, family_of
 from vi3nr.baselines import baseline_config, baseline_label, customary_baselines
 from vi3nr.config import InitConfig
 
@@ -43,7 +43,7 @@ def customary_arms(
     """
     usual = customary_baselines(family)
     if rules is not None:
-        scale = families()[family].customary_sigma_a[0]
+        scale = family_of(family).customary_sigma_a[0]
         usual = tuple(
             pair
             for rule in rules
@@ -58,7 +58,7 @@ def same_scale_arms(customary: Sequence[ArmSpec], sigma_a: float, widths: Sequen
     again: list[ArmSpec] = []
     for arm in customary:
         config = arm.config
-        if families()[config.family].has_scale and config.rule not in CUSTOMARY_SCALE_ONLY:
+        if family_of(config.family).has_scale and config.rule not in CUSTOMARY_SCALE_ONLY:
             again.append(_baseline(config.family, config.parameters, widths, config.rule, sigma_a))
     return tuple(arm for arm in _distinct(again) if arm.name not in {known.name for known in customary})
 

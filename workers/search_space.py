@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from optuna.distributions import FloatDistribution
 
-from vi3nr.activations import activation, families
+from vi3nr.activations import activation, family_of
 from vi3nr.config import BiasRule, InitConfig
 from vi3nr.guess import Point, Ranges, default_ranges
 from vi3nr.profile import vi3nr_config
@@ -50,7 +50,7 @@ class SearchSpace:
         Raises ValueError for bounds that are not ``0 < low < high`` (shares: ``0 <= low < high < 1``).
         """
         plan = _with_scale(plan)
-        ranges = default_ranges(plan.family, signal)
+        ranges = default_ranges(plan.family, signal, plan.parameters)
         axes: dict[str, Range | float] = {SIGMA_A: _axis(plan.sigma_a, ranges.sigma_a)}
         if plan.sigma_p is None:
             axes[RATIO] = _axis(None, ranges.rho)
@@ -142,7 +142,7 @@ class SearchSpace:
 
 def _with_scale(plan: FamilyPlan) -> FamilyPlan:
     """The plan with another name of the scale (sine: ``omega``) turned into a fixed ``sigma_a``."""
-    names = [name for name in families()[plan.family].aliases if name in plan.parameters]
+    names = [name for name in family_of(plan.family).scale_names() if name in plan.parameters]
     if not names:
         return plan
     if plan.sigma_a is not None:

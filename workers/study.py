@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from optuna.storages import RDBStorage
 
-from vi3nr.activations import families
+from vi3nr.activations import family_of
 from vi3nr.ensemble.interface import Progress
 from vi3nr.guess import start_points
 from vi3nr.signals import Signal
@@ -116,7 +116,7 @@ def _family_program(
     outbox: list[Event],
 ) -> FamilyProgram:
     widths = plan.network.widths(signal.coordinates.shape[1], signal.values.shape[1])
-    rate = families()[family.family].learning_rate if family.learning_rate is None else family.learning_rate
+    rate = family_of(family.family).learning_rate if family.learning_rate is None else family.learning_rate
     setting = Setting(plan.study_id, family.family, signal_key, widths, plan.recipe, rate)
     space = SearchSpace.for_family(family, signal)
     search = FamilySearch(
@@ -124,7 +124,7 @@ def _family_program(
         optuna_study_name(plan.study_id, family.family),
         family.family,
         space.distributions(),
-        [space.to_params(point) for point in start_points(family.family, signal)],
+        [space.to_params(point) for point in start_points(family.family, signal, space.plan.parameters)],
         search_steps=plan.search_steps,
         seed=plan.seed,
         lease=lease,
@@ -144,9 +144,8 @@ def _family_program(
 
 def _check(plan: StudyPlan) -> None:
     names = [family.family for family in plan.families]
-    unknown = [name for name in names if name not in families()]
-    if unknown:
-        raise ValueError(f"activation family {unknown[0]!r} is unknown; choose one of {', '.join(families())}")
+    for name in names:
+        family_of(name)  # refuses an unknown one
     if not names or len(set(names)) < len(names):
         raise ValueError(f"a study names one or more families, each once, got {names}")
     if not 1 <= plan.search_steps <= plan.recipe.steps:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from vi3nr.activations import families
+from vi3nr.activations import family_of
 from vi3nr.config import InitConfig
 from vi3nr.ensemble.interface import WORST_SCORE, Member, MemberState, Progress
 from workers.arms import bias_label
@@ -189,5 +189,5 @@ class TrialPhase:
         """What a person wants to read on a trial besides the searched axes."""
         facts: dict[str, Any] = {"sigma_a": config.sigma_a, "sigma_p": config.sigma_p}
         facts |= {"sigma_p_first": config.sigma_p_first, "bias_first": bias_label(config)}
-        aliases = families()[config.family].aliases
+        aliases = family_of(config.family).aliases
         return facts | {alias: constant / config.sigma_a for alias, constant in aliases.items()}

@@ -13,7 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vi3nr.activations import activation, families
+from vi3nr.activations import activation
 from vi3nr.baselines import baseline_config
 from vi3nr.ensemble.batches import BatchOrder
 from vi3nr.ensemble.cpu import CpuEnsemble, one_thread
@@ -25,6 +25,7 @@ from vi3nr.signals import Signal
 
 WIDTHS = (2, 12, 10, 11, 3)
 SIGMA_A = {"gaussian": 0.3, "sine": 0.1, "sinc": 0.2, "tanh": 0.5, "sigmoid": 0.3, "relu": 1.0}
+SIGMA_A |= {"gabor": 0.3, "finer": 1.0, "exp(-x**2) * cos(3*x)": 0.5}  # without a fast kernel
 RECIPES = {
     "full batch": Recipe(steps=30),
     "minibatch": Recipe(steps=30, batch_size=64),
@@ -92,7 +93,7 @@ def assert_same(executor: Executor, got: Progress, expected: Progress) -> None:
         np.testing.assert_allclose(getattr(got.state, name), getattr(expected.state, name), rtol=0, atol=executor.drift)
 
 
-@pytest.mark.parametrize("family", families())
+@pytest.mark.parametrize("family", SIGMA_A)
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_it_trains_as_autograd_does_in_float64(executor: Executor, family: str, recipe: str) -> None:
     """After 30 steps of float64, parameters agree with the autograd reference to 1e-9 and scores to 1e-8 dB."""
@@ -103,7 +104,7 @@ def test_it_trains_as_autograd_does_in_float64(executor: Executor, family: str, 
     np.testing.assert_allclose(got.state.parameters, expected.state.parameters, rtol=0, atol=1e-9)
 
 
-@pytest.mark.parametrize("family", families())
+@pytest.mark.parametrize("family", SIGMA_A)
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_it_trains_as_autograd_does_in_float32(executor: Executor, family: str, recipe: str) -> None:
     """After 30 steps of float32, scores agree with the float64 reference to 0.001 dB."""
