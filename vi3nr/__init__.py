@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from vi3nr.activation_module import ActivationModule
     from vi3nr.activations import Activation, activation
     from vi3nr.baselines import baseline_config, baseline_label, customary_baselines
-    from vi3nr.config import BiasRule, InitConfig, LayerInit, Stability
+    from vi3nr.config import BiasRule, Encoding, InitConfig, LayerInit, Stability
     from vi3nr.diagnostics import diagnose
     from vi3nr.initialisers import draw_parameters, generator_for, initialize_, vi3nr_normal_, vi3nr_uniform_
     from vi3nr.metrics import psnr, psnr_from_mse
@@ -43,6 +43,7 @@ __all__ = [
     "Activation",
     "ActivationModule",
     "BiasRule",
+    "Encoding",
     "InitConfig",
     "LayerInit",
     "Signal",
@@ -73,7 +74,7 @@ _HOMES = {
     "activation_module": ("ActivationModule",),
     "activations": ("Activation", "activation"),
     "baselines": ("baseline_config", "baseline_label", "customary_baselines"),
-    "config": ("BiasRule", "InitConfig", "LayerInit", "Stability"),
+    "config": ("BiasRule", "Encoding", "InitConfig", "LayerInit", "Stability"),
     "diagnostics": ("diagnose",),
     "initialisers": ("draw_parameters", "generator_for", "initialize_", "vi3nr_normal_", "vi3nr_uniform_"),
     "metrics": ("psnr", "psnr_from_mse"),
