@@ -95,3 +95,59 @@ def test_the_ends_of_the_allowed_ranges_are_answered(
     scale = {"sigma_a": sigma_a} if families()[family].has_scale else {}
     answer = client.post("/v1/init", json={"family": family, "sigma_p": sigma_p, "method": method, **scale})
     assert answer.status_code in (200, 422), answer.text
+
+
+FORMULA = "exp(-x**2/(2*a**2)) * cos(30*x)"
+
+
+def test_families_are_shown_as_they_are(client: TestClient) -> None:
+    """Parameters with defaults, other names of the scale, complex values, detached gradients and closed forms."""
+    items = {item["family"]: item for item in client.get("/v1/activations").json()["items"]}
+    assert items["wire"]["complex"]
+    assert items["wire"]["parameters"] == [{"name": "omega", "default": 20.0}]
+    assert items["gaussian"]["other_names"] == {"a": "a", "s": "0.707107 / s"}
+    assert items["sinc"]["other_names"]["sinc_omega"] == "0.31831 / sinc_omega"
+    assert [name for name, item in items.items() if item["gradient"] == "detached"] == ["finer"]
+    assert items["hosc"]["closed_form"] == ["mean"]
+    assert items["gelu"]["closed_form"] == ["mean", "second_moment", "slope_second_moment"]
+
+
+def test_other_names_of_the_scale_are_converted(client: TestClient) -> None:
+    """``s`` of exp(-(s x)^2) is sigma_a = 1 / (s sqrt 2); given with another scale it is refused."""
+    config = init(client, family="gabor", parameters={"s": 10, "omega": 20.0})
+    assert config.sigma_a == pytest.approx(0.1 / math.sqrt(2))
+    assert config.parameters == {"omega": 20.0}
+    answer = client.post("/v1/init", json={"family": "gaussian", "sigma_a": 0.1, "parameters": {"s": 3.0}})
+    assert answer.status_code == 422
+    assert "parameters.s" in answer.text
+
+
+def test_a_formula_is_a_family(client: TestClient) -> None:
+    """The config of a formula carries its text, scale and parameters, and the theory's own sigma_p."""
+    config = init(client, family=FORMULA, sigma_a=2.0, parameters={"a": 0.05})
+    assert (config.family, config.sigma_a, config.parameters) == (FORMULA, 2.0, {"a": 0.05})
+    assert config.stability is not None
+    assert config.sigma_p == pytest.approx(2.0 * 0.0367362, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("family", "parameters", "words"),
+    [
+        ("exp(x) + __import__('os')", {}, "at column 10: '__import__' is no function"),
+        ("x.real * 2", {}, "at column 2"),
+        (FORMULA, {}, "needs a value for its parameter 'a'"),
+        ("sin(x)/x", {}, "not a finite number at x = 0"),
+        ("x**9999", {}, "exponents reach up to 64"),
+        ("x" + "+x" * 40, {}, "at most 64 characters"),
+        ("super_gaussian", {"b": -1.0}, "b of super_gaussian must be positive"),
+        ("sin(1/(x-0.123)) * x", {}, "did not reach its tolerance"),
+        ("sign(x)", {}, "moments"),
+    ],
+)
+def test_a_formula_that_will_not_do_is_a_problem_with_a_sentence(
+    client: TestClient, family: str, parameters: dict[str, float], words: str
+) -> None:
+    """422 with the place or the reason, for /v1/init."""
+    answer = client.post("/v1/init", json={"family": family, "parameters": parameters})
+    assert answer.status_code == 422
+    assert words in answer.text

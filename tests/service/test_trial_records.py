@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import optuna
@@ -16,6 +17,7 @@ from service.cursors import BadCursorError
 from service.records import Study
 from service.store import Store, new_id
 from service.trial_records import TABLES, Trial, optuna_name
+from workers.plan import FamilyPlan
 
 
 @pytest.fixture
@@ -54,6 +56,18 @@ def test_the_columns_that_are_read_are_there() -> None:
     for ours in TABLES:
         theirs = BaseModel.metadata.tables[ours.name]
         assert {column.name for column in ours.columns} <= {column.name for column in theirs.columns}
+
+
+def test_a_formula_names_its_trials(store: Store, storage: RDBStorage) -> None:
+    """The text of a formula, signs, brackets and blanks and all, is the family of the trials that are listed."""
+    text = "exp(-x**2/(2*a**2)) * cos(30*x)"
+    study_id = new_id()
+    asked = replace(plan(study_id), families=(FamilyPlan(text, {"a": 0.05}),))
+    study = store.add_study(plan=asked, dataset_id=dataset(store), request={})
+    search = searched(storage, study_id, text)
+    search.tell(search.ask(), 3.0)
+    (trial,) = all_trials(store, study, 10)
+    assert (trial.family, trial.score) == (text, 3.0)
 
 
 def test_before_a_runner_began_there_are_no_trials(store: Store, study: Study) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from fake_pool import FakePool, landscape
@@ -57,6 +58,22 @@ def test_a_study_completes_with_exactly_the_trials_asked_for(storage, slots):
         assert [trial.number for trial in trials_of(storage, asked.study_id, family)] == list(range(asked.trials))
     assert pool.seated == 0
     assert pool.signals == {}
+
+
+def test_a_formula_is_searched_like_any_family(storage):
+    """With its parameter, its text naming the Optuna study, the arms and the configs; a Gabor's s is converted."""
+    text = "exp(-x**2/(2*a**2)) * cos(30*x)"
+    families = (FamilyPlan(text, {"a": 0.5}), FamilyPlan("gabor", {"s": 10.0, "omega": 5.0}))
+    asked = replace(plan("formula"), families=families)
+    engine = Engine(FakePool((2,)), storage)
+    engine.add(asked, SIGNAL, [], lease=1)
+    record = drive(engine, Record())
+    assert_whole(storage, record, asked)
+    winners = {family.family: family.winner.init_config for family in record.results["formula"].families}
+    assert winners[text].family == text
+    assert winners[text].parameters == {"a": 0.5}
+    assert winners["gabor"].sigma_a == pytest.approx(0.1 / math.sqrt(2))
+    assert winners["gabor"].parameters == {"omega": 5.0}
 
 
 def test_the_answer_is_the_best_found_config_and_beats_the_usual_one(storage):
