@@ -14,7 +14,7 @@ small rho). The chain, to second order, is part of the prediction.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 
 from vi3nr.activations import activation, families
 from vi3nr.config import BiasRule, InitConfig
+from vi3nr.ensemble.cpu import one_thread
 from vi3nr.families import Activation
 from vi3nr.initialisers import draw_parameters, generator_for
 from vi3nr.profile import vi3nr_config
@@ -33,6 +34,13 @@ DEPTH = 10
 SIGMAS = 5.0  # 24 networks: a t of 5 has probability 5e-5
 Z = np.linspace(-10.0, 10.0, 8001)
 NORMAL = np.exp(-0.5 * Z * Z) / np.exp(-0.5 * Z * Z).sum()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _on_one_thread() -> Iterator[None]:
+    """Products this small only wait for a second thread."""
+    with one_thread():
+        yield
 
 
 def measured(config: InitConfig) -> np.ndarray:
