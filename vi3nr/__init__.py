@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from vi3nr.baselines import baseline_config, baseline_label, customary_baselines
     from vi3nr.config import BiasRule, Encoding, InitConfig, LayerInit, Stability
     from vi3nr.diagnostics import diagnose
+    from vi3nr.families_custom import custom_activation
     from vi3nr.initialisers import draw_parameters, generator_for, initialize_, vi3nr_normal_, vi3nr_uniform_
     from vi3nr.metrics import psnr, psnr_from_mse
     from vi3nr.networks import INR
@@ -52,6 +53,7 @@ __all__ = [
     "baseline_config",
     "baseline_label",
     "condition",
+    "custom_activation",
     "customary_baselines",
     "diagnose",
     "draw_parameters",
@@ -76,6 +78,7 @@ _HOMES = {
     "baselines": ("baseline_config", "baseline_label", "customary_baselines"),
     "config": ("BiasRule", "Encoding", "InitConfig", "LayerInit", "Stability"),
     "diagnostics": ("diagnose",),
+    "families_custom": ("custom_activation",),
     "initialisers": ("draw_parameters", "generator_for", "initialize_", "vi3nr_normal_", "vi3nr_uniform_"),
     "metrics": ("psnr", "psnr_from_mse"),
     "networks": ("INR",),

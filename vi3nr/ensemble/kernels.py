@@ -125,6 +125,32 @@ class Sigmoid(Kernel):
         torch.ops.aten.sigmoid_backward.grad_input(g, a.tensor, grad_input=g)
 
 
+class Gelu(Kernel):
+    """u Phi(u)."""
+
+    def __init__(self, sigma_a: float) -> None:
+        self.scale = self.slope = 1.0 / sigma_a
+
+    def forward(self, u: Plane, a: Plane) -> None:
+        torch.ops.aten.gelu.out(u.tensor, out=a.tensor)
+
+    def backward(self, g: Tensor, u: Plane, a: Plane) -> None:
+        torch.ops.aten.gelu_backward.grad_input(g, u.tensor, grad_input=g)
+
+
+class Silu(Kernel):
+    """u / (1 + exp(-u))."""
+
+    def __init__(self, sigma_a: float) -> None:
+        self.scale = self.slope = 1.0 / sigma_a
+
+    def forward(self, u: Plane, a: Plane) -> None:
+        torch.ops.aten.silu.out(u.tensor, out=a.tensor)
+
+    def backward(self, g: Tensor, u: Plane, a: Plane) -> None:
+        torch.ops.aten.silu_backward.grad_input(g, u.tensor, grad_input=g)
+
+
 class Relu(Kernel):
     """max(u, 0), derivative 1 for u > 0, else 0."""
 
@@ -181,6 +207,8 @@ KERNELS: Final[dict[str, Callable[[float], Kernel]]] = {
     "tanh": Tanh,
     "sigmoid": Sigmoid,
     "relu": Relu,
+    "gelu": Gelu,
+    "silu": Silu,
 }
 
 
