@@ -76,7 +76,8 @@ def vi3nr_uniform_(
     """Fill a hidden layer's weight, in place, from U(-c, c).
 
     ``c = sigma_p sqrt(3 / (M E f(z)^2))`` with ``z ~ N(0, sigma_p_in^2)``. A complex tensor gets it as the uniform
-    distribution of real and imaginary part with the same E|W|^2.
+    distribution of real and imaginary part with the same E|W|^2; z is taken as real there too, so for a whole complex
+    network use ``initialize_``, whose config knows where z is complex.
 
     Args:
         tensor: a weight of any dtype and device. As in ``torch.nn.init`` the first axis is fan-out, M the product of
