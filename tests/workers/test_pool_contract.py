@@ -72,11 +72,12 @@ def case(request: pytest.FixtureRequest) -> Iterator[Case]:
         yield Case(local, local.lose, _names())
         local.close()
         return
+    others = set(psutil.Process().children(recursive=True))  # of other tests of the same session
     ray = RayPool(cpus=2)
     try:
         yield Case(ray, lambda device: os.kill(ray.pids()[device], signal.SIGKILL), _names())
     finally:
-        before = psutil.Process().children(recursive=True)
+        before = set(psutil.Process().children(recursive=True)) - others
         ray.close()
         assert psutil.wait_procs(before, timeout=60)[1] == []  # close leaves no process
 
