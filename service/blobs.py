@@ -39,6 +39,10 @@ class BlobStore:
             raise
         return key
 
+    def has(self, key: str) -> bool:
+        """Whether the bytes are there."""
+        return self._path(key).exists()
+
     def get(self, key: str) -> bytes:
         """The bytes under a key.
 

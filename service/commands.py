@@ -43,8 +43,8 @@ def serve(
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    settings = _settings(data_dir)
     try:
+        settings = _settings(data_dir)
         with Embedded(settings, host, port, dashboard_port) as service:
             typer.echo(f"API        {service.url}  (docs at {service.url}/docs)")
             typer.echo(f"dashboard  {service.dashboard_url}")
@@ -52,8 +52,8 @@ def serve(
             typer.echo("Ctrl-C stops it; studies go on at the next start.")
             stop.wait()
             typer.echo("stopping: the runner gives its studies back")
-    except (OSError, RuntimeError) as error:
-        _refuse(str(error))
+    except (OSError, RuntimeError, ValueError) as error:
+        _refuse(_sentence(error))
 
 
 @app.command()
@@ -86,7 +86,7 @@ def search(
     }
     try:
         search_file(_settings(data_dir), file, max_points, request, output, as_json)
-    except (Problem, OSError, ValueError) as error:
+    except (Problem, OSError, RuntimeError, ValueError) as error:
         _refuse(_sentence(error))
 
 

@@ -34,7 +34,7 @@ def store_image(
     """
     content_hash = hashlib.sha256(b"%b, max_points %d\n" % (READING, max_points) + data).hexdigest()
     known = store.dataset_by_content(content_hash)
-    if known is not None:
+    if known is not None and blobs.has(known.blob_key):
         return known, True
     try:
         image = images.read(data, max_points)
@@ -50,4 +50,4 @@ def store_image(
     blob_key = blobs.put(image.signal.to_bytes())
     return store.add_dataset(
         name=name, content_hash=content_hash, signal=image.signal, blob_key=blob_key, meta=meta
-    ), False
+    ), known is not None

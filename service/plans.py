@@ -4,6 +4,7 @@ or the dataset; everything that is wrong is told at once.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
@@ -18,6 +19,7 @@ from vi3nr.baselines import BASELINE_RULES
 from vi3nr.ensemble.interface import Recipe
 from vi3nr.formula import is_formula
 from workers.plan import Axis, BiasChoice, FamilyPlan, Network, Range, StudyPlan
+from workers.result import memorising_warning
 
 __all__ = ["DEFAULT_HORIZON", "family_errors", "network_errors", "scale_errors", "study_plan"]
 
@@ -39,6 +41,7 @@ def study_plan(
         errors.append(_error("training.batch_size", batch, f"the dataset has only {dataset.points} points"))
     for place, activation in enumerate(request.activations):
         errors += scale_errors(f"activations[{place}].", activation)
+    errors += _bias_errors(request, dataset)
     if errors:
         raise Problem.of_fields(errors)
     training, search = request.training, request.search
@@ -187,9 +190,27 @@ def _bias(asked: ShareRequest | str | None) -> BiasChoice | None:
 def _warnings(plan: StudyPlan, dataset: Dataset) -> Iterator[str]:
     widths = plan.network.widths(dataset.in_dim, dataset.out_dim)
     parameters = sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(widths))
-    numbers = dataset.points * dataset.out_dim
-    if parameters > numbers:
-        yield (
-            f"The network has {parameters} parameters for {numbers} numbers in the dataset: it can memorise them, "
-            "and a high score says little about what lies between the points."
+    warning = memorising_warning(parameters, dataset.points, dataset.out_dim)
+    if warning is not None:
+        yield warning
+
+
+def _bias_errors(request: StudyRequest, dataset: Dataset) -> Iterator[FieldError]:
+    """Bias rules for which no trial could be trained."""
+    for place, asked in enumerate(request.activations):
+        prefix = f"activations[{place}]."
+        if asked.bias_first == "stability":
+            message = "the stability rule balances a layer with the one before it: the first layer has none"
+            yield _error(f"{prefix}bias_first", asked.bias_first, message)
+        rules = (
+            ("sigma_p_first", asked.bias_first, asked.sigma_p_first, dataset.in_dim),
+            ("sigma_p", asked.bias, asked.sigma_p, request.network.width),
         )
+        for field, rule, axis, fan_in in rules:
+            floor = 1.0 / math.sqrt(3.0 * fan_in)  # the std of nn.Linear's own biases
+            highest = axis.high if isinstance(axis, RangeRequest) else axis
+            if highest is None:  # the default ranges of sigma_p reach above the floor, those of sigma_p_first may not
+                highest = math.inf if field == "sigma_p" else 0.0
+            if rule == "torch_default" and highest <= floor:
+                message = f"torch_default biases alone have a std of {floor:.3g}: give a {field} that reaches above it"
+                yield _error(f"{prefix}{field}", _plain(axis), message)

@@ -94,6 +94,8 @@ class Runner:
         try:
             if study.lease_number > MAX_CLAIMS:
                 raise RuntimeError(f"{MAX_CLAIMS} runners took it up and none brought it to its end")
+            if not self._blobs.has(study.dataset.blob_key):
+                raise RuntimeError("the dataset's data is gone from the blob store; upload the file again")
             signal = Signal.from_bytes(self._blobs.get(study.dataset.blob_key))
             self._engine.add(study.plan, signal, self._store.runs(study.id), study.lease_number)
         except StorageUnavailableError:

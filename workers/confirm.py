@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from workers.arms import ArmSpec
 
-__all__ = ["FIRST_REPLICATES", "Scores", "full_arms", "leading_arm", "missing_runs"]
+__all__ = ["FIRST_REPLICATES", "Scores", "full_arms", "leading_arm", "leading_finalists", "missing_runs"]
 
 FIRST_REPLICATES = 2
 
@@ -48,6 +48,16 @@ def leading_arm(arms: Sequence[ArmSpec], scores: Scores, kind: str, seeds: int) 
         return sum(scores[arm.name, replicate] for replicate in range(count)) / count
 
     return max((arm for arm in arms if arm.kind == kind), key=estimate, default=None)
+
+
+def leading_finalists(finalists: Sequence[ArmSpec], scores: Scores, seeds: int) -> list[ArmSpec]:
+    """The finalists that have all replicates, hence have led, and the one that leads now; none before all began."""
+    if any(
+        (arm.name, replicate) not in scores for arm in finalists for replicate in range(min(FIRST_REPLICATES, seeds))
+    ):
+        return []
+    leader = leading_arm(finalists, scores, "finalist", seeds)
+    return [*full_arms(finalists, scores, seeds), *([] if leader is None else [leader])]
 
 
 def full_arms(arms: Sequence[ArmSpec], scores: Scores, seeds: int) -> list[ArmSpec]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -15,13 +16,14 @@ from workers.events import Event, Run, StudyCompleted, StudyFailed, StudyProgres
 from workers.jobs import Job
 from workers.plan import StudyPlan
 from workers.pool import Admission, Device, DeviceLost, Pool, Turn, TurnDone
-from workers.scheduler import FairShare, Position, turn_steps
+from workers.scheduler import FairShare, Pace, Position, turn_steps
 from workers.storage import StorageUnavailableError
 from workers.study import StudyProgram
 
 __all__ = ["Engine"]
 
 T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -54,7 +56,7 @@ class Engine:
         self._pool, self._storage = pool, storage
         self._studies: dict[str, StudyProgram] = {}
         self._seats: dict[str, _Seat] = {}
-        self._fair = FairShare()
+        self._fair, self._pace = FairShare(), Pace()
         self._events: list[Event] = []
         self._changed: set[str] = set()
         self._withdrawn: set[str] = set()  # signals that no study needs any more, still in a running turn
@@ -103,6 +105,7 @@ class Engine:
         if self._studies and not self._events:
             for done in self._pool.wait(timeout):
                 if isinstance(done, DeviceLost):
+                    log.warning("%s", done.error)
                     self._lose(done.device_id)
                 else:
                     self._absorb(done)
@@ -132,6 +135,9 @@ class Engine:
         if not seat.residents:
             return
         steps = turn_steps(resident.position for resident in seat.residents.values())
+        groups = [resident.job.group for resident in seat.residents.values()]
+        most = self._pace.most_steps((group.signal_key, group.family) for group in groups)
+        steps = steps if most is None else min(steps, most)
         turn = Turn(tuple(admitted), tuple(seat.leaving), steps)
         seat.leaving = []
         seat.signals = {resident.job.group.signal_key for resident in seat.residents.values()}
@@ -157,6 +163,8 @@ class Engine:
             resident = seat.residents.get(progress.key)
             if resident is None:
                 continue  # it was aborted while the turn was running
+            group = resident.job.group
+            self._pace.learn(group.signal_key, group.family, progress.step - resident.step, progress.seconds)
             resident.step = progress.step
             self._fair.charge(resident.study_id, progress.seconds)
             self._changed.add(resident.study_id)
@@ -227,6 +235,7 @@ class Engine:
             for key in [key for key, resident in seat.residents.items() if resident.study_id == study_id]:
                 del seat.residents[key]
                 seat.leaving.append(key)
+        self._pace.forget(program.signal_key)
         self._withdrawn.add(program.signal_key)
         self._withdraw()
 

@@ -10,7 +10,7 @@ from functools import cached_property
 
 from vi3nr.ensemble.interface import Progress
 from workers.arms import ArmSpec, customary_arms, finalist_arm, same_scale_arms
-from workers.confirm import missing_runs
+from workers.confirm import leading_finalists, missing_runs
 from workers.events import Event, Run
 from workers.jobs import Job, Setting
 from workers.plan import FamilyPlan, StudyPlan
@@ -137,14 +137,20 @@ class FamilyProgram:
         """The arms known now: the usual ones from the start, then the finalists, then the usual ones at their scale."""
         return [*self._finalists, *self._customary, *(self._same_scale if self.settled else ())]
 
-    @cached_property
+    @property
     def _same_scale(self) -> tuple[ArmSpec, ...]:
+        """The usual rules at the ``sigma_a`` of the finalist that leads, and of those that have led."""
         scores = self.runs.scores
         if self._continues:
             best = max(self._finalists, key=lambda arm: scores[arm.name, CONTINUATION])
         else:
             best = self._finalists[0]
-        return same_scale_arms(self._customary, best.config.sigma_a, self._setting.widths)
+        leaders = leading_finalists(self._finalists, scores, self._plan.seeds)
+        arms: dict[str, ArmSpec] = {}
+        for leader in [best, *leaders]:
+            again = same_scale_arms(self._customary, leader.config.sigma_a, self._setting.widths)
+            arms |= {arm.name: arm for arm in again}
+        return tuple(arms.values())
 
     def _continuing(self) -> list[Wish]:
         """The finalists that still have to be trained on to the full horizon; only when the search is over."""

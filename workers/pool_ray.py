@@ -5,11 +5,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -23,6 +27,7 @@ from workers.pool import Device, DeviceLost, Turn, TurnDone
 __all__ = ["RayPool"]
 
 LOCAL_OBJECT_STORE = 200 * 2**20  # bytes; signals and member states are small
+START_SECONDS = 120.0  # within which a first trainer must answer
 REFRESH_SECONDS = 5.0  # how often the cluster is asked whether it has grown
 
 
@@ -90,11 +95,12 @@ class RayPool:
         if self._ray.is_initialized():
             raise RuntimeError("this process is connected to a Ray already; close that pool first")
         try:
-            self._connect(address, cpus)
+            with _own_signals():
+                self._connect(address, cpus)
             self._kind = "cuda" if self._ray.cluster_resources().get("GPU", 0) >= 1 else "cpu"
             self._refreshed = time.monotonic()
             self._grow()
-            self._await_first()
+            self._await_first(everyone=address is None)
             self._watch()
         except BaseException:
             self.close()
@@ -140,6 +146,8 @@ class RayPool:
         playing = {seat.turn: seat for seat in self._seats.values() if seat.turn is not None}
         waking = [seat.alive for seat in self._seats.values() if seat.pid is None]
         if not playing and not waking:
+            if not self._seats:
+                time.sleep(timeout)  # no device lives: the caller must not spin until one can be started
             return []
         self._ray.wait([*playing, *waking], num_returns=1, timeout=timeout)
         self._welcome()
@@ -204,13 +212,16 @@ class RayPool:
         actor = self._ray.remote(_TrainerActor).options(max_restarts=0, **needs).remote(self._kind, self._slots)
         self._seats[device.id] = _Seat(device, actor, actor.pid.remote())
 
-    def _await_first(self) -> None:
-        """Block until every trainer has answered or failed; raise if none lives."""
+    def _await_first(self, *, everyone: bool) -> None:
+        """Block until a trainer lives, or everyone has answered or failed; raise if none lives.
+
+        In a cluster others may hold some of the devices: what answers later joins then.
+        """
         references = [seat.alive for seat in self._seats.values()]
         if references:
-            self._ray.wait(references, num_returns=len(references), timeout=None)
+            self._ray.wait(references, num_returns=len(references) if everyone else 1, timeout=START_SECONDS)
         self._welcome()
-        if not self._seats:
+        if all(seat.pid is None for seat in self._seats.values()):
             raise RuntimeError("no trainer could be started: the Ray cluster has no device that is free, or all failed")
 
     def _welcome(self) -> None:
@@ -239,6 +250,19 @@ class RayPool:
         del self._seats[seat.device.id]
         self._open()
         return DeviceLost(seat.device.id, loss)
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """Ray's start replaces this process's SIGTERM handler by one that exits on the spot; put ours back."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _import_ray(*, local: bool) -> ModuleType:

@@ -6,7 +6,17 @@ from dataclasses import dataclass
 
 from vi3nr.config import InitConfig
 
-__all__ = ["Arm", "Comparison", "FamilyResult", "Interval", "ProgressNote", "StudyResult"]
+__all__ = ["Arm", "Comparison", "FamilyResult", "Interval", "ProgressNote", "StudyResult", "memorising_warning"]
+
+
+def memorising_warning(parameters: int, points: int, channels: int) -> str | None:
+    """What to say of a network that can hold its signal by heart; None for one that cannot."""
+    if parameters <= points * channels:
+        return None
+    return (
+        f"The network has {parameters} parameters for {points} x {channels} values: it can memorise them, and a high "
+        "PSNR then says little about the points between."
+    )
 
 
 @dataclass(frozen=True)

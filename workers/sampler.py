@@ -21,6 +21,7 @@ from workers.surface import Surface, expected_improvement, fit_surface
 __all__ = ["SurfaceSampler"]
 
 WIDE, NEAR = 1024, 256  # random candidates over the cube, and around each of the best
+MOST_POINTS = 200  # the best ones: fitting costs the cube of their number
 DEPTH_DB = 12.0  # scores further than this below the best say only "bad": a cliff must not bend the surface
 
 
@@ -60,6 +61,7 @@ class SurfaceSampler(BaseSampler):
     def _propose(self, trials: Sequence[FrozenTrial], generator: np.random.Generator) -> np.ndarray:
         scored = _scores(trials)
         seen = [(self._unit(t.params), scored[t.number]) for t in trials if t.number in scored and t.params]
+        seen = sorted(seen, key=lambda pair: -pair[1])[:MOST_POINTS]
         seen.sort(key=lambda pair: tuple(pair[0]))  # a retried trial has a later number: the order must not matter
         wide = generator.random((WIDE, len(self._space)))
         if not seen:

@@ -4,7 +4,8 @@ What it maximises
   1. slots in use: a free slot is offered to every study in turn until one has something to train;
   2. fairness between studies: the offer goes first to the study that holds the fewest slots, then to the one that
      was served the least device time, so a study of long trials and one of short trials get equal time;
-  3. few turns: a turn runs to the nearest report that any member on the device owes.
+  3. few turns: a turn runs to the nearest report that any member on the device owes, but no longer than some seconds,
+     so that nobody waits long for a slot that was cancelled or pruned.
 
 What it never does
   - ask a study for work while no slot is free (an asked trial occupies the sampler's mind until it is told);
@@ -19,8 +20,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-__all__ = ["REPORTS", "FairShare", "Position", "segment_length", "turn_steps"]
+__all__ = ["REPORTS", "FairShare", "Pace", "Position", "segment_length", "turn_steps"]
 
+TURN_SECONDS = 5.0  # that a turn may take
+FIRST_STEPS = 10  # of a turn whose members' pace is not known yet
 REPORTS = 8  # reports that a full training gives: enough for two pruning checkpoints and a curve, few for a database
 
 
@@ -49,6 +52,30 @@ def turn_steps(positions: Iterable[Position]) -> int:
     if not steps:
         raise ValueError("a turn needs at least one member")
     return min(steps)
+
+
+class Pace:
+    """How long a step takes, by what is trained: keeps turns short however large the networks are."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[tuple[str, str], float] = {}  # by signal and family
+
+    def learn(self, signal_key: str, family: str, steps: int, seconds: float) -> None:
+        """Take note of what ``steps`` steps of one member took."""
+        if steps > 0:
+            self._seconds[signal_key, family] = seconds / steps
+
+    def forget(self, signal_key: str) -> None:
+        """The study of this signal has ended."""
+        self._seconds = {key: value for key, value in self._seconds.items() if key[0] != signal_key}
+
+    def most_steps(self, members: Iterable[tuple[str, str]]) -> int | None:
+        """How many steps these members (signal, family), trained one after the other, may go in a turn; None: any."""
+        known = [self._seconds.get(member) for member in members]
+        seconds = [value for value in known if value is not None]
+        if len(seconds) < len(known):
+            return FIRST_STEPS
+        return max(1, int(TURN_SECONDS / sum(seconds))) if sum(seconds) > 0.0 else None
 
 
 class FairShare:

@@ -27,6 +27,7 @@ from workers.storage import persistently
 __all__ = ["Asked", "FamilySearch", "Outcome"]
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
+LOST = "lost its trainer"  # user attribute of a failed attempt
 WORDS = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned"}
 
 
@@ -108,6 +109,8 @@ class FamilySearch:
             for name, axis in self._distributions.items()
         }
         known = persistently(lambda: trial.user_attrs)
+        if "order" not in known:
+            self._waiting.clear()  # what we thought queued was taken by a runner that had lost its lease
         order = int(known.get("order", order))
         asked = Asked(trial.number, order, int(known.get("attempt", 1)), params, trial_seed(self._seed, order))
         missing = {"order": order, "attempt": 1, "first_number": trial.number}
@@ -146,6 +149,7 @@ class FamilySearch:
 
     def fail_and_retry(self, number: int) -> bool:
         """Tell that a trial was lost and queue its order again; False if the order had its last attempt."""
+        self.describe(number, {LOST: True})
         _, asked = self._live.pop(number)
         frozen = self._fail(number)
         if frozen.state in FINISHED:
@@ -177,20 +181,21 @@ class FamilySearch:
             elif any(trial.state == TrialState.WAITING for trial in attempts):
                 self._waiting.add(order)
             elif not any(trial.number in self._live for trial in attempts):
-                self._again(max(attempts, key=_attempt), order)
+                self._again(max(attempts, key=lambda trial: (_attempt(trial), LOST in trial.user_attrs)), order)
 
     def _enqueue(self, params: Mapping[str, float], facts: Mapping[str, Any]) -> None:
         persistently(partial(self._study.enqueue_trial, dict(params), user_attrs=dict(facts)))
         self._waiting.add(int(facts["order"]))
 
     def _again(self, failed: FrozenTrial, order: int) -> bool:
-        attempt = _attempt(failed)
-        if attempt >= MAX_ATTEMPTS:
+        """Queue an order again. Only a lost trainer costs an attempt; a runner's end is no fault of the trial."""
+        attempt = _attempt(failed) + int(bool(failed.user_attrs.get(LOST)))
+        if attempt > MAX_ATTEMPTS:
             self.dropped += 1
             return False
         first = failed.user_attrs.get("first_number", failed.number)
         params = failed.params if len(failed.params) == len(self._distributions) else self._fixed(failed)
-        self._enqueue(params, {"order": order, "attempt": attempt + 1, "first_number": first})
+        self._enqueue(params, {"order": order, "attempt": attempt, "first_number": first})
         return True
 
     @staticmethod

@@ -125,7 +125,7 @@ class TrialPhase:
             asked = self._search.ask()
             try:
                 config = self.config(asked.params)
-            except ValueError as error:
+            except (ValueError, ArithmeticError) as error:
                 self._tell(self._search.finish(asked.number, WORST_SCORE, note=str(error)))
                 continue
             self._search.describe(asked.number, self._facts(config))

@@ -10,7 +10,7 @@ from vi3nr.theory import stable_sigma_p
 from workers.arms import ArmSpec, bias_label
 from workers.events import Run
 from workers.plan import StudyPlan
-from workers.result import Arm, Comparison, FamilyResult, Interval, StudyResult
+from workers.result import Arm, Comparison, FamilyResult, Interval, StudyResult, memorising_warning
 from workers.statistics import mean_interval, paired_interval
 
 __all__ = ["METRIC", "arm_of", "compare", "family_result", "study_result"]
@@ -108,12 +108,8 @@ def _stability(winner: Arm) -> Stability:
 
 def _memorising(winner: Arm, points: int, channels: int) -> list[str]:
     parameters = sum((layer.fan_in + 1) * layer.fan_out for layer in winner.init_config.layers)
-    if parameters <= points * channels:
-        return []
-    return [
-        f"The network has {parameters} parameters for {points} x {channels} values: it can memorise them, and a high "
-        "PSNR then says little about the points between."
-    ]
+    warning = memorising_warning(parameters, points, channels)
+    return [] if warning is None else [warning]
 
 
 def _diverged(families: Sequence[FamilyResult]) -> list[str]:

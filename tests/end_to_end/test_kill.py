@@ -8,6 +8,11 @@ import sys
 import psutil
 from live import Client, photograph, wait_until
 
+from service.database import make_engine
+from service.embedded import Embedded
+from service.settings import Settings
+from service.store import Store
+
 STUDY = {"training": {"steps": 400}, "search": {"trials": 10, "seed": 1}}
 COUNTED = ("complete", "pruned")
 
@@ -49,6 +54,21 @@ def test_a_killed_trainer_loses_nothing(client, dataset, runner_pid):
     victim = next(process for process in trainers() if "rain" in " ".join(process.cmdline()))
     victim.kill()
     check(client, study_id, before)
+
+
+def test_an_orderly_stop_gives_the_study_back(tmp_path):
+    """When the service is stopped in the middle of a study, the study is queued again and no trial is left running; the
+    next start takes it up at once."""
+    settings = Settings(data_dir=tmp_path)
+    with Embedded(settings) as service, Client(service.url) as client:
+        study_id = client.start(client.upload(photograph(16)), search={"trials": 500, "seed": 0})
+        wait_until(lambda: finished_trials(client, study_id), "a first trial")
+    database = make_engine(settings.url)
+    assert Store(database).study(study_id).state == "queued"
+    trials = Store(database).trials(Store(database).study(study_id), limit=200).items
+    database.dispose()
+    assert trials
+    assert not [trial for trial in trials if trial.state == "running"]
 
 
 SERVE = """

@@ -91,3 +91,16 @@ def test_what_the_upload_looked_like_is_told(client: TestClient) -> None:
     Image.fromarray(np.arange(256, dtype=np.uint8).reshape(8, 8, 4)).save(target, "PNG")
     answer = client.post("/v1/datasets", files={"files": ("clear.png", target.getvalue())})
     assert answer.json()["notes"] == ["transparent parts were laid over white"]
+
+
+def test_a_lost_blob_comes_back_with_the_same_upload(client: TestClient, encode: Encode, settings: Settings) -> None:
+    """When the signal's bytes are gone, uploading the file again restores them under the same dataset."""
+    data = encode("PNG", 20, 10)
+    first = client.post("/v1/datasets", files={"files": ("photo.png", data)}).json()
+    blobs = [path for path in settings.blob_dir.rglob("*") if path.is_file()]
+    kept = {path: path.read_bytes() for path in blobs}
+    for path in blobs:
+        path.unlink()
+    again = client.post("/v1/datasets", files={"files": ("photo.png", data)}).json()
+    assert again["id"] == first["id"]
+    assert {path: path.read_bytes() for path in kept} == kept

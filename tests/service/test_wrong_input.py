@@ -38,6 +38,10 @@ def gaussian(**fields: Any) -> dict[str, Any]:
 WRONG_STUDIES: list[tuple[dict[str, Any], str, str]] = [
     ({"activations": [{"family": "siren"}]}, "activations[0].family", "siren"),
     ({"activations": []}, "activations", "[]"),
+    (gaussian(bias_first="stability"), "activations[0].bias_first", "stability"),
+    (gaussian(bias_first="torch_default", sigma_p_first=0.2), "activations[0].sigma_p_first", "0.2"),
+    (gaussian(bias_first="torch_default"), "activations[0].sigma_p_first", "None"),
+    (gaussian(bias="torch_default", sigma_p={"low": 0.01, "high": 0.02}), "activations[0].sigma_p", "0.02"),
     ({"activations": [{"family": "sine"}, {"family": "sine"}]}, "activations[0].family", "sine"),
     (gaussian(sigma_a={"low": 0.3, "high": 0.1}), "activations[0].sigma_a", "0.3"),
     (gaussian(sigma_a={"low": 0.1, "high": 0.1}), "activations[0].sigma_a", "0.1"),

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.scheduler import FairShare, Position, segment_length, turn_steps
+from workers.scheduler import FairShare, Pace, Position, segment_length, turn_steps
 
 POSITIONS = st.builds(
     lambda until, part, at: Position(min(int(at * until), until - 1), max(1, int(part * until)), until),
@@ -69,6 +69,19 @@ def test_a_newcomer_starts_level_and_does_not_catch_up():
     fair.leave("never joined")
     fair.charge("old", 1.0)
     assert fair.order({}) == ["new"]
+
+
+def test_a_turn_is_short_however_slow_a_step_is():
+    """Unknown members get a few steps; then a turn takes at most five seconds, but always a step."""
+    pace = Pace()
+    assert pace.most_steps([("a", "sine")]) == 10
+    pace.learn("a", "sine", 10, 20.0)
+    assert pace.most_steps([("a", "sine")]) == 2
+    assert pace.most_steps([("a", "sine"), ("b", "sine")]) == 10
+    pace.learn("b", "sine", 10, 600.0)
+    assert pace.most_steps([("a", "sine"), ("b", "sine")]) == 1
+    pace.forget("b")
+    assert pace.most_steps([("b", "sine")]) == 10
 
 
 def test_the_scheduler_knows_neither_torch_nor_ray_nor_optuna():

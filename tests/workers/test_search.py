@@ -161,3 +161,16 @@ def test_a_locked_database_is_tried_again_and_given_up_in_the_end():
     assert persistently(flaky, delays=(0.0, 0.0)) == "told"
     with pytest.raises(StorageUnavailableError, match="3 times: database is gone"):
         persistently(dead, delays=(0.0, 0.0))
+
+
+def test_a_runners_end_costs_a_trial_no_attempt(storage):
+    """However often the runner stops or dies while a trial trains, the trial is queued again and trained in the end."""
+    for lease in range(1, MAX_ATTEMPTS + 4):
+        search = open_search(storage, "restarts", lease=lease)
+        asked = search.ask()
+        assert (asked.order, asked.attempt) == (0, 1)
+        if lease % 2:
+            search.close()  # an orderly stop; otherwise as after a kill
+    last = open_search(storage, "restarts", lease=99)
+    assert [outcome.order for outcome in train(last, 3)] == [0, 1, 2]
+    assert last.dropped == 0

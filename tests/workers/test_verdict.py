@@ -12,7 +12,7 @@ from vi3nr.activations import activation
 from vi3nr.baselines import baseline_config
 from vi3nr.profile import vi3nr_config
 from workers.arms import ArmSpec, customary_arms, finalist_arm, same_scale_arms
-from workers.confirm import full_arms, missing_runs
+from workers.confirm import full_arms, leading_finalists, missing_runs
 from workers.events import Run
 from workers.result import StudyResult
 from workers.verdict import arm_of, compare, family_result, study_result
@@ -124,3 +124,14 @@ def test_usual_rules_are_tried_at_their_own_scale_and_at_the_winners():
     named = customary_arms("gaussian", {}, WIDTHS, ("siren", "xavier"))
     assert {spec.config.rule for spec in named} == {"xavier"}
     assert same_scale_arms(customary_arms("relu", {}, WIDTHS, None), 1.0, WIDTHS) == ()
+
+
+def test_whoever_leads_is_compared_at_its_own_scale():
+    """The leading finalist and those that have led are named, for the usual rules to be tried at their sigma_a."""
+    arms = [FOUND, OTHER]
+    scores = {(FOUND.name, 0): 30.0, (FOUND.name, 1): 30.0, (OTHER.name, 0): 29.0}
+    assert leading_finalists(arms, scores, 3) == []
+    scores[OTHER.name, 1] = 29.0
+    assert leading_finalists(arms, scores, 3) == [FOUND]
+    scores[FOUND.name, 2] = 20.0
+    assert leading_finalists(arms, scores, 3) == [FOUND, OTHER]
