@@ -116,6 +116,10 @@ class Activation(ABC):
         slope = self.slope(self._unit(x), xp)
         return slope if self.sigma_a == 1.0 else slope * (1.0 / self.sigma_a)
 
+    def conjugate_derivative(self, x: Any, xp: ModuleType) -> Any:
+        """Df/dconj(x) for complex x, at constant x; ``derivative`` is then df/dx. Complex families have it."""
+        raise ValueError(f"{self!r} is a real activation; it has no derivative by conj(x)")
+
     def _unit(self, x: Any) -> Any:
         return x if self.sigma_a == 1.0 else x * (1.0 / self.sigma_a)
 

@@ -9,8 +9,12 @@ Backward, for a gradient of variance 1 at the output, ``M_{i+1}`` the fan-out of
 
     Var g_{i-1} = M_{i+1} Var W_i E f'(z_{i-1})^2 Var g_i
 
-Both hold for wide layers; ``vi3nr.diagnostics`` measures how far a real network is from them. In a network with
-complex weights (WIRE) a variance is E|z|^2, and gradients are not predicted. No torch.
+Both hold for wide layers; ``vi3nr.diagnostics`` measures how far a real network is from them.
+
+In a network with complex weights (WIRE) a variance is E|z|^2, the gradient is PyTorch's, ``dL/dRe z + i dL/dIm z``, of
+variance E|g|^2, and in place of ``E f'^2`` stands ``E(|df/dz|^2 + |df/dconj(z)|^2)``. The first layer's z_0 is real, so
+only the real part of its gradient is one: half of ``E|f'|^2``. At the output, whose value is the real part, the
+gradient is real and its variance 1 as elsewhere; circular weights make the next one circular. No torch.
 """
 
 from __future__ import annotations
@@ -23,7 +27,7 @@ import numpy as np
 from scipy.optimize import brentq
 
 from vi3nr.activations import activation as build_activation
-from vi3nr.complex_moments import circular_second_moment
+from vi3nr.complex_moments import circular_second_moment, circular_slope_second_moment
 from vi3nr.config import InitConfig
 from vi3nr.encoding import encode
 from vi3nr.families import Activation
@@ -43,7 +47,7 @@ class LayerForecast:
     ``preactivation_variance`` is E z^2 over units, points and draws of the weights (the weights' mean is zero).
     ``gradient_variance`` is that of the loss's gradient with respect to z, in units of the output's.
     ``gradient_factor`` is the layer's own: by how much the gradient's variance grows on the way from its output z_i to
-    z_{i-1}; ideal 1, None for the first layer. Gradients are NaN where weights are complex.
+    z_{i-1}; ideal 1, None for the first layer.
     """
 
     index: int
@@ -80,7 +84,9 @@ def forecast(
     gradients = [np.ones_like(entering)]
     for index in range(len(config.layers) - 1, 0, -1):
         layer = config.layers[index]
-        slopes = np.full_like(entering, math.nan) if config.complex_weights else _slopes(phi, variances[index - 1])
+        slopes = _slopes(phi, variances[index - 1], config.complex_weights and index > 1)
+        if config.complex_weights and index == 1:
+            slopes = 0.5 * slopes  # of a circular gradient, the real part
         gradients.insert(0, layer.fan_out * layer.weight_std**2 * slopes * gradients[0])
     forward = [float(values @ weights) for values in variances]
     backward = [float(values @ weights) for values in gradients]
@@ -187,13 +193,16 @@ def _second_moments(activation: Activation, variances: np.ndarray, circular: boo
     return np.array([at(float(variance)) for variance in variances])
 
 
-def _slopes(activation: Activation, variances: np.ndarray) -> np.ndarray:
-    """E f'^2 under each variance; under none, what f' is at 0."""
+def _slopes(activation: Activation, variances: np.ndarray, circular: bool) -> np.ndarray:
+    """E f'^2 under each variance, E|f'|^2 of complex f, of both derivatives if z is complex; under none, at 0."""
 
     def at(variance: float) -> float:
-        if variance <= 0.0:
-            return float(activation.derivative(np.zeros(1), np)[0] ** 2)
-        return moments(activation, math.sqrt(variance)).slope_second_moment
+        if variance <= 0.0:  # WIRE's derivative by conj(z) is 0 there
+            return float(abs(activation.derivative(np.zeros(1), np)[0]) ** 2)
+        std = math.sqrt(variance)
+        if circular:
+            return circular_slope_second_moment(activation, std)
+        return moments(activation, std).slope_second_moment
 
     return np.array([at(float(variance)) for variance in variances])
 

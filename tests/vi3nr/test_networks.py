@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from vi3nr.activation_module import ActivationModule, EncodingModule
 from vi3nr.activations import activation
 from vi3nr.baselines import baseline_config
-from vi3nr.complex_moments import circular_second_moment
+from vi3nr.complex_moments import circular_second_moment, circular_slope_second_moment
 from vi3nr.config import BiasRule, Encoding, InitConfig
 from vi3nr.encoding import encode, encoding_frequencies
 from vi3nr.ensemble.cpu import CpuEnsemble, one_thread
@@ -229,12 +229,15 @@ def test_baselines_of_complex_layers_are_torchs(rule: str) -> None:
 
 
 def test_complex_moments_agree_with_the_integral_and_with_samples() -> None:
-    """WIRE's closed form to 1e-12; it is not the moment under real pre-activations; real families are refused."""
+    """WIRE's closed forms to 1e-12; they are not the moments under real pre-activations; real families are refused."""
     for omega, s, sigma_p in ((20.0, 10.0, 0.0473), (20.0, 10.0, 1.0), (10.0, 30.0, 0.02), (1.0, 0.5, 4.0)):
         phi = activation("wire", omega=omega, s=s)
         wide = 1 + 2 * s**2 * sigma_p**2
         expected = math.exp(omega**2 * sigma_p**2 / wide) / wide
         assert circular_second_moment(phi, sigma_p) == pytest.approx(expected, rel=1e-12)
+        t = sigma_p**2 / wide
+        slopes = omega**2 * (1 - 2 * s**2 * t + 2 * s**4 * t**2) + 2 * s**4 * t
+        assert circular_slope_second_moment(phi, sigma_p) == pytest.approx(expected * slopes, rel=1e-12)
     z = np.random.default_rng(0).normal(0, 0.1 / math.sqrt(2), (200_000, 2)) @ [1, 1j]
     samples = np.abs(WIRE.value(z, np)) ** 2
     error = samples.std() / math.sqrt(len(samples))
@@ -242,6 +245,10 @@ def test_complex_moments_agree_with_the_integral_and_with_samples() -> None:
     assert abs(moments(WIRE, 0.1).second_moment - samples.mean()) > 20 * error
     with pytest.raises(ValueError, match="is a real activation"):
         circular_second_moment(activation("sine"), 0.1)
+    with pytest.raises(ValueError, match="is a real activation"):
+        circular_slope_second_moment(activation("sine"), 0.1)
+    with pytest.raises(ValueError, match="has no derivative by conj"):
+        activation("sine").conjugate_derivative(z, np)
     with pytest.raises(ArithmeticError, match="too fine a grid"):
         circular_second_moment(WIRE, 1000.0)
     with pytest.raises(ValueError, match="'stability' is for real activations, layer 1 is complex"):

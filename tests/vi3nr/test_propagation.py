@@ -12,6 +12,7 @@ from scipy.integrate import quad
 from vi3nr.activations import activation
 from vi3nr.baselines import BASELINE_RULES, baseline_config
 from vi3nr.config import BiasRule, Encoding, InitConfig, LayerInit
+from vi3nr.moments import moments
 from vi3nr.profile import vi3nr_config
 from vi3nr.propagation import fixed_point_variance, forecast, per_layer_gradient_factor
 
@@ -128,12 +129,20 @@ def test_an_encoding_is_part_of_what_enters() -> None:
 
 
 def test_complex_weights_keep_their_sigma_p_too() -> None:
-    """WIRE beyond its real first layer: the forecast of E|z|^2 is sigma_p^2, and gradients are told to be unknown."""
-    config = vi3nr_config(activation("wire"), (2, 32, 32, 32, 1))
+    """WIRE: E|z|^2 is sigma_p^2; gradients go back by both derivatives, and into the real layer 0 by E|f'|^2 / 2."""
+    phi = activation("wire", omega=20, s=10)
+    config = vi3nr_config(phi, (2, 32, 48, 32, 1), sigma_p=0.1, sigma_p_first=0.2)
     found = forecast(config)
     expected = [layer.sigma_p**2 for layer in config.layers]
     assert [layer.preactivation_variance for layer in found] == pytest.approx(expected, rel=1e-9)
-    assert math.isnan(found[0].gradient_variance)
+    q, tail = 0.01, 0.01 / 3.0  # E|z|^2, and t = q / (1 + 2 s^2 q)
+    second = math.exp(400 * tail) / 3.0
+    slope = second * (400 * (1 - 200 * tail + 2e4 * tail**2) + 2e4 * tail)
+    first = moments(phi, 0.2)  # z_0 is real
+    factors = [q / first.second_moment * 48 / 32 * first.slope_second_moment / 2]
+    factors += [q / second * 32 / 48 * slope, q / second / 32 * slope]
+    assert [layer.gradient_factor for layer in found[1:]] == pytest.approx(factors, rel=1e-9)
+    assert found[0].gradient_variance == pytest.approx(math.prod(factors), rel=1e-9)
 
 
 def test_a_layer_of_zeros_leaves_what_f_is_at_zero() -> None:
@@ -143,6 +152,9 @@ def test_a_layer_of_zeros_leaves_what_f_is_at_zero() -> None:
     found = forecast(InitConfig("gaussian", 0.1, (silent, second), distribution="normal"))
     assert found[1].preactivation_variance == pytest.approx(8 * 0.25)
     assert found[0].gradient_variance == 0.0
+    layers = (silent, LayerInit(8, 8, 0.0, None, 0.0, None, None), second)
+    wire = InitConfig("wire", 0.1, layers, parameters={"omega": 20.0}, distribution="normal", complex_weights=True)
+    assert forecast(wire)[1].gradient_variance == pytest.approx(0.25 * 400)  # |f'(0)|^2 = omega^2
 
 
 def test_fixed_points() -> None:
