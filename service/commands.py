@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import sys
-import threading
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -39,13 +38,11 @@ def serve(
 ) -> None:
     """Run everything on this machine: API, runner with a local Ray, Optuna dashboard."""
     from service.embedded import Embedded
+    from service.stopping import stopped_by_signals
 
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
     try:
         settings = _settings(data_dir)
-        with Embedded(settings, host, port, dashboard_port) as service:
+        with stopped_by_signals() as stop, Embedded(settings, host, port, dashboard_port) as service:
             typer.echo(f"API        {service.url}  (docs at {service.url}/docs)")
             typer.echo(f"dashboard  {service.dashboard_url}")
             typer.echo(f"data       {settings.data_dir.absolute()}  (logs in {service.log_dir().name}/)")

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import socket
-import threading
 
 from service.lifeline import end_with_parent
 from service.settings import Settings
+from service.stopping import stopped_by_signals
 
 __all__ = ["run_api", "run_dashboard", "run_runner"]
 
@@ -31,32 +30,30 @@ def run_api(settings: Settings, host: str, port: int, fd: int | None) -> None:
 
 def run_runner(settings: Settings) -> None:
     """Work on studies until SIGTERM; give back what is held."""
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    end_with_parent()
-    _log()
+    with stopped_by_signals() as stop:
+        end_with_parent()
+        _log()
 
-    from service.blobs import BlobStore
-    from service.database import make_engine
-    from service.runner import Runner
-    from service.store import Store
-    from workers.engine import Engine
-    from workers.pool_ray import RayPool
-    from workers.storage import open_storage
+        from service.blobs import BlobStore
+        from service.database import make_engine
+        from service.runner import Runner
+        from service.store import Store
+        from workers.engine import Engine
+        from workers.pool_ray import RayPool
+        from workers.storage import open_storage
 
-    database = make_engine(settings.url)
-    pool = RayPool(settings.ray_address or None)
-    try:
-        runner = Runner(
-            Store(database), BlobStore(settings.blob_dir), Engine(pool, open_storage(settings.url)),
-            owner=f"{socket.gethostname()}:{os.getpid()}",
-            lease_seconds=settings.lease_seconds, capacity=settings.studies_at_once,
-        )  # fmt: skip
-        runner.run(stop)
-    finally:
-        pool.close()
-        database.dispose()
+        database = make_engine(settings.url)
+        pool = RayPool(settings.ray_address or None)
+        try:
+            runner = Runner(
+                Store(database), BlobStore(settings.blob_dir), Engine(pool, open_storage(settings.url)),
+                owner=f"{socket.gethostname()}:{os.getpid()}",
+                lease_seconds=settings.lease_seconds, capacity=settings.studies_at_once,
+            )  # fmt: skip
+            runner.run(stop)
+        finally:
+            pool.close()
+            database.dispose()
 
 
 def run_dashboard(settings: Settings, host: str, port: int, fd: int | None) -> None:

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import socket
 import sys
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +25,7 @@ from service.runner import Runner
 from service.schemas import StudyRequest
 from service.settings import Settings
 from service.states import FINISHED, StudyState
+from service.stopping import stopped_by_signals
 from service.store import Store, new_id
 
 __all__ = ["search_file"]
@@ -77,9 +75,8 @@ def _work(settings: Settings, store: Store, blobs: BlobStore, study_id: str, con
     from workers.pool_ray import RayPool
     from workers.storage import open_storage
 
-    stop = threading.Event()
     with (
-        _interruptible(stop),
+        stopped_by_signals() as stop,
         Live(Text("starting Ray"), console=console, refresh_per_second=4, transient=True) as live,
     ):
         pool = RayPool(settings.ray_address or None)
@@ -103,15 +100,3 @@ def _work(settings: Settings, store: Store, blobs: BlobStore, study_id: str, con
     if stop.is_set() and study is not None and study.state is StudyState.QUEUED:
         console.print(f"interrupted; study {study_id} keeps its trials and goes on when `vi3nr serve` runs")
         raise SystemExit(130)
-
-
-@contextmanager
-def _interruptible(stop: threading.Event) -> Iterator[None]:
-    """SIGINT and SIGTERM set ``stop`` inside."""
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, lambda *_: stop.set()) for number in numbers]
-    try:
-        yield
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
