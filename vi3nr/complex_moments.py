@@ -17,7 +17,7 @@ import numpy as np
 
 from vi3nr.families import Activation
 
-__all__ = ["circular_second_moment", "circular_slope_second_moment"]
+__all__ = ["circular_expectation", "circular_second_moment", "circular_slope_second_moment"]
 
 REACH = 10.0  # of the grid, in standard deviations of the real part
 FINEST = 3.0  # steps of the coarse grid per standard deviation, or per sigma_a if that is smaller; the fine has twice
@@ -37,7 +37,7 @@ def circular_second_moment(activation: Activation, sigma_p: float) -> float:
         ValueError: a family that is not complex.
         ArithmeticError: if the rule does not reach its tolerance, or would need too many nodes.
     """
-    return _expectation(activation, sigma_p, lambda z: np.abs(activation.value(z, np)) ** 2)
+    return circular_expectation(activation, sigma_p, lambda z: np.abs(activation.value(z, np)) ** 2)
 
 
 @lru_cache(maxsize=256)
@@ -52,11 +52,11 @@ def circular_slope_second_moment(activation: Activation, sigma_p: float) -> floa
         along, across = activation.derivative(z, np), activation.conjugate_derivative(z, np)
         return np.asarray(np.abs(along) ** 2 + np.abs(across) ** 2)
 
-    return _expectation(activation, sigma_p, squares)
+    return circular_expectation(activation, sigma_p, squares)
 
 
-def _expectation(activation: Activation, sigma_p: float, function: Callable[[np.ndarray], np.ndarray]) -> float:
-    """E function(z), a positive function of f or its derivatives."""
+def circular_expectation(activation: Activation, sigma_p: float, function: Callable[[np.ndarray], np.ndarray]) -> float:
+    """E function(z) of a positive function made of f or its derivatives. Errors as for ``circular_second_moment``."""
     if not activation.complex:
         raise ValueError(f"{activation!r} is a real activation; its moments are those of vi3nr.moments")
     std = sigma_p / math.sqrt(2.0)  # of the real part
