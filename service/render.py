@@ -45,6 +45,9 @@ def print_result(console: Console, result: StudyResult, saved: dict[str, str]) -
         console.print(f"saved: {saved[family.family]}")
     best = result.families[0]
     console.print()
+    console.print("The best init config:", style="bold")
+    print_init(console, best.winner.init_config)
+    console.print()
     console.print("Load the best one:", style="bold")
     console.print(snippet(saved[best.family]), highlight=False, soft_wrap=True)
     for warning in result.warnings:
@@ -85,8 +88,9 @@ def _half_width(interval: Interval) -> str:
 def print_init(console: Console, config: InitConfig) -> None:
     """An init config, layer by layer."""
     console.print(
-        f"[bold]{config.family}[/bold], sigma_a {_number(config.sigma_a)}, sigma_p {_number(config.sigma_p)}, "
-        f"sigma_p_first {_number(config.sigma_p_first)}, {config.distribution}, moments by {config.method}"
+        f"[bold]{config.family}[/bold], sigma_a {_number(config.sigma_a)}, sigma_p {_number(config.sigma_p) or 'not set'}, "
+        f"sigma_p_first {_number(config.sigma_p_first) or 'not set'}, {config.distribution}, "
+        f"moments by {config.method or 'no rule'}"
     )
     if config.stability is not None:
         value = "none" if config.stability.sigma_p is None else _number(config.stability.sigma_p)
