@@ -88,7 +88,8 @@ def _half_width(interval: Interval) -> str:
 def print_init(console: Console, config: InitConfig) -> None:
     """An init config, layer by layer."""
     console.print(
-        f"[bold]{config.family}[/bold], sigma_a {_number(config.sigma_a)}, sigma_p {_number(config.sigma_p) or 'not set'}, "
+        f"[bold]{config.family}[/bold], sigma_a {_number(config.sigma_a)}, "
+        f"sigma_p {_number(config.sigma_p) or 'not set'}, "
         f"sigma_p_first {_number(config.sigma_p_first) or 'not set'}, {config.distribution}, "
         f"moments by {config.method or 'no rule'}"
     )
