@@ -6,13 +6,26 @@ Both pass the same contract suite.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from vi3nr.ensemble.interface import Member, Progress, Recipe
 from vi3nr.signals import Signal
 
-__all__ = ["Admission", "Device", "DeviceLost", "Group", "Pool", "Turn", "TurnDone"]
+__all__ = [
+    "Admission",
+    "Device",
+    "DeviceLost",
+    "Group",
+    "Player",
+    "PlayerFactory",
+    "Pool",
+    "Seat",
+    "Turn",
+    "TurnDone",
+    "seat_for",
+]
 
 
 @dataclass(frozen=True)
@@ -90,3 +103,47 @@ class Pool(Protocol):
 
     def close(self) -> None:
         """End every trainer and free what the pool holds."""
+
+
+class Player(Protocol):
+    """What a pool runs on each device: ``workers.trainer.Trainer``, or what takes its place in a benchmark."""
+
+    def hold(self, key: str, signal: Signal) -> None:
+        """Keep a signal under ``key``."""
+
+    def drop(self, key: str) -> None:
+        """Forget a signal and what trains on it."""
+
+    def turn(self, turn: Turn) -> tuple[Progress, ...]:
+        """Play a turn."""
+
+
+PlayerFactory = Callable[[str, int], Player]  # (kind of device, slots); called once, in the process that trains
+
+
+class Seat(Protocol):
+    """What every pool keeps of a device: the signals that it has, and the turn that it plays."""
+
+    held: set[str]
+    turn: Any | None
+
+
+S = TypeVar("S", bound=Seat)
+
+
+def seat_for(device_id: str, turn: Turn, seats: Mapping[str, S], published: Container[str]) -> tuple[S, list[str]]:
+    """The seat that may play this turn, and the signals that it has to be given before.
+
+    Raises:
+        ValueError: the device is unknown or busy, or a signal was not published.
+    """
+    seat = seats.get(device_id)
+    if seat is None:
+        raise ValueError(f"device {device_id!r} is not in the pool")
+    if seat.turn is not None:
+        raise ValueError(f"device {device_id!r} is playing a turn already")
+    missing = sorted({admission.group.signal_key for admission in turn.admit} - seat.held)
+    for key in missing:
+        if key not in published:
+            raise ValueError(f"signal {key!r} was not published")
+    return seat, missing

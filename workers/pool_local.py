@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from vi3nr.signals import Signal
-from workers.pool import Device, DeviceLost, Turn, TurnDone
+from workers.pool import Device, DeviceLost, Player, PlayerFactory, Turn, TurnDone, seat_for
 from workers.trainer import Trainer
 
 __all__ = ["LocalPool"]
@@ -18,7 +18,7 @@ class _Seat:
     """A device, its trainer, the signals it has and the turn that it still has to play."""
 
     device: Device
-    trainer: Trainer
+    trainer: Player
     held: set[str] = field(default_factory=set)
     turn: Turn | None = None
 
@@ -26,8 +26,8 @@ class _Seat:
 class LocalPool:
     """``devices`` trainers of ``slots`` slots each, played one after the other by the caller's own thread."""
 
-    def __init__(self, slots: int = 1, devices: int = 1) -> None:
-        self._slots = slots
+    def __init__(self, slots: int = 1, devices: int = 1, *, player: PlayerFactory = Trainer) -> None:
+        self._slots, self._player = slots, player
         self._signals: dict[str, Signal] = {}
         self._seats: dict[str, _Seat] = {}
         self._losses: deque[DeviceLost] = deque()
@@ -49,14 +49,8 @@ class LocalPool:
             seat.held.discard(key)
 
     def start(self, device_id: str, turn: Turn) -> None:
-        seat = self._seats.get(device_id)
-        if seat is None:
-            raise ValueError(f"device {device_id!r} is not in the pool")
-        if seat.turn is not None:
-            raise ValueError(f"device {device_id!r} is playing a turn already")
-        for key in sorted({admission.group.signal_key for admission in turn.admit} - seat.held):
-            if key not in self._signals:
-                raise ValueError(f"signal {key!r} was not published")
+        seat, missing = seat_for(device_id, turn, self._seats, self._signals)
+        for key in missing:
             seat.trainer.hold(key, self._signals[key])
             seat.held.add(key)
         seat.turn = turn
@@ -98,4 +92,4 @@ class LocalPool:
     def _open(self) -> None:
         device = Device(f"local-{self._numbers}", "cpu", self._slots)
         self._numbers += 1
-        self._seats[device.id] = _Seat(device, Trainer("cpu", self._slots))
+        self._seats[device.id] = _Seat(device, self._player("cpu", self._slots))

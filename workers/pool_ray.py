@@ -22,27 +22,32 @@ from typing import Any
 from vi3nr.ensemble.interface import Progress
 from vi3nr.signals import Signal
 from workers import ray_reaper
-from workers.pool import Device, DeviceLost, Turn, TurnDone
+from workers.pool import Device, DeviceLost, Player, PlayerFactory, Turn, TurnDone, seat_for
 
-__all__ = ["RayPool"]
+__all__ = ["RayPool", "torch_trainer"]
 
 LOCAL_OBJECT_STORE = 200 * 2**20  # bytes; signals and member states are small
 START_SECONDS = 120.0  # within which a first trainer must answer
 REFRESH_SECONDS = 5.0  # how often the cluster is asked whether it has grown
 
 
+def torch_trainer(kind: str, slots: int) -> Player:
+    """The trainer of a device, torch set up for it. For a process that trains and does nothing else."""
+    import torch
+
+    from workers.trainer import Trainer
+
+    if kind == "cpu":
+        torch.set_num_threads(1)
+        torch.set_flush_denormal(True)
+    return Trainer(kind, slots)
+
+
 class _TrainerActor:
-    """What runs in the actor's process. Torch is set up here, once, before anything is trained."""
+    """What runs in the actor's process."""
 
-    def __init__(self, kind: str, slots: int) -> None:
-        import torch
-
-        from workers.trainer import Trainer
-
-        if kind == "cpu":
-            torch.set_num_threads(1)
-            torch.set_flush_denormal(True)
-        self._trainer = Trainer(kind, slots)
+    def __init__(self, player: PlayerFactory, kind: str, slots: int) -> None:
+        self._trainer = player(kind, slots)
 
     def pid(self) -> int:
         return os.getpid()
@@ -79,13 +84,21 @@ class RayPool:
             Start it in the thread that lives longest: Ray's processes end with the thread that started them.
         slots: members that a device trains at once.
         cpus: cores of a local Ray; None: those that Ray finds (it knows containers).
+        player: makes what trains on a device, in the actor's process.
 
     Raises:
         RuntimeError: this process is connected to a Ray already, or no trainer could be started.
     """
 
-    def __init__(self, address: str | None = None, *, slots: int = 1, cpus: int | None = None) -> None:
-        self._slots = slots
+    def __init__(
+        self,
+        address: str | None = None,
+        *,
+        slots: int = 1,
+        cpus: int | None = None,
+        player: PlayerFactory = torch_trainer,
+    ) -> None:
+        self._slots, self._player = slots, player
         self._signals: dict[str, Any] = {}  # references into Ray's object store, which holds them once per node
         self._seats: dict[str, _Seat] = {}
         self._numbers = 0
@@ -130,14 +143,8 @@ class RayPool:
                 seat.actor.drop.remote(key)
 
     def start(self, device_id: str, turn: Turn) -> None:
-        seat = self._seats.get(device_id)
-        if seat is None:
-            raise ValueError(f"device {device_id!r} is not in the pool")
-        if seat.turn is not None:
-            raise ValueError(f"device {device_id!r} is playing a turn already")
-        for key in sorted({admission.group.signal_key for admission in turn.admit} - seat.held):
-            if key not in self._signals:
-                raise ValueError(f"signal {key!r} was not published")
+        seat, missing = seat_for(device_id, turn, self._seats, self._signals)
+        for key in missing:
             seat.actor.hold.remote(key, self._signals[key])
             seat.held.add(key)
         seat.turn = seat.actor.turn.remote(turn)
@@ -209,7 +216,8 @@ class RayPool:
         device = Device(f"{self._kind}-{self._numbers}", self._kind, self._slots)
         self._numbers += 1
         needs = {"num_gpus": 1, "num_cpus": 0} if self._kind == "cuda" else {"num_cpus": 1}
-        actor = self._ray.remote(_TrainerActor).options(max_restarts=0, **needs).remote(self._kind, self._slots)
+        trainer = self._ray.remote(_TrainerActor).options(max_restarts=0, **needs)
+        actor = trainer.remote(self._player, self._kind, self._slots)
         self._seats[device.id] = _Seat(device, actor, actor.pid.remote())
 
     def _await_first(self, *, everyone: bool) -> None:
