@@ -11,14 +11,24 @@ from itertools import pairwise
 
 from service.problems import FieldError, Problem, shown
 from service.records import Dataset
-from service.schemas import ActivationRequest, InitRequest, RangeRequest, ShareRange, ShareRequest, StudyRequest
+from service.schemas import (
+    ActivationRequest,
+    HeldOut,
+    InitRequest,
+    RangeRequest,
+    ShareRange,
+    ShareRequest,
+    StepsToTarget,
+    StudyRequest,
+)
 from service.settings import Settings
 from vi3nr.activations import Activation, families, family_of
 from vi3nr.activations import activation as build
 from vi3nr.baselines import BASELINE_RULES
 from vi3nr.ensemble.interface import Recipe
 from vi3nr.formula import is_formula
-from workers.plan import Axis, BiasChoice, FamilyPlan, Network, Range, StudyPlan
+from workers.objective import Objective
+from workers.plan import Axis, BiasChoice, Budget, FamilyPlan, Network, Range, StudyPlan
 from workers.result import memorising_warning
 
 __all__ = ["DEFAULT_HORIZON", "family_errors", "network_errors", "scale_errors", "study_plan"]
@@ -51,14 +61,15 @@ def study_plan(
         families=tuple(_family(activation) for activation in request.activations),
         network=Network(request.network.width, request.network.hidden_layers),
         recipe=Recipe(training.steps, training.optimizer, training.batch_size, training.schedule),
-        trials=search.trials,
+        budget=Budget(search.trials, search.seconds, search.compute_seconds),
         seed=search.seed,
         search_steps=max(1, round(horizon * training.steps)),
         method=request.method,
-        objective=request.objective,
+        objective=_objective(request),
         finalists=min(request.confirm.finalists, search.trials),
         seeds=request.confirm.seeds,
         baselines=None if request.baselines is None else tuple(request.baselines),
+        race=search.race,
     )
     return plan, tuple(_warnings(plan, dataset))
 
@@ -160,11 +171,24 @@ def _family(asked: ActivationRequest) -> FamilyPlan:
         parameters=dict(asked.parameters),
         sigma_a=_scale(asked),
         sigma_p=_axis(asked.sigma_p),
-        sigma_p_first=_axis(asked.sigma_p_first),
+        sigma_p_first="same" if isinstance(asked.sigma_p_first, str) else _axis(asked.sigma_p_first),
         bias=_bias(asked.bias),
         bias_first=_bias(asked.bias_first),
-        learning_rate=asked.learning_rate,
+        learning_rate=_axis(asked.learning_rate),
+        output_scale=_axis(asked.output_scale),
     )
+
+
+def _objective(request: StudyRequest) -> Objective:
+    match request.objective:
+        case HeldOut(share=share):
+            return Objective("held_out", share=share)
+        case StepsToTarget(target=target):
+            return Objective("steps_to_target", target=target)
+        case "held_out":
+            return Objective("held_out", share=HeldOut(name="held_out").share)
+        case name:
+            return Objective(name)
 
 
 def _scale(asked: ActivationRequest) -> Axis:
@@ -208,6 +232,8 @@ def _bias_errors(request: StudyRequest, dataset: Dataset) -> Iterator[FieldError
         )
         for field, rule, axis, fan_in in rules:
             floor = 1.0 / math.sqrt(3.0 * fan_in)  # the std of nn.Linear's own biases
+            if isinstance(axis, str):  # the same as the hidden layers'
+                axis = asked.sigma_p
             highest = axis.high if isinstance(axis, RangeRequest) else axis
             if highest is None:  # the default ranges of sigma_p reach above the floor, those of sigma_p_first may not
                 highest = math.inf if field == "sigma_p" else 0.0

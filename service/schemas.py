@@ -33,6 +33,7 @@ Family = Annotated[
         description="one of GET /v1/activations, or a formula of x: 'exp(-x**2/(2*a**2)) * cos(30*x)'",
     ),
 ]
+Limit = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0, le=1e9)]
 Count = Annotated[int, Field(strict=True, ge=1)]
 Whole = Annotated[int, Field(strict=True, ge=0, le=2**63 - 1)]
 RuleName = Literal["zero", "stability", "like_weights", "torch_default"]
@@ -79,8 +80,31 @@ def _kind(value: Any) -> str:
     return "<object>" if isinstance(value, dict | BaseModel) else "<plain>"
 
 
+def _objective_kind(value: Any) -> str:
+    name = value.get("name") if isinstance(value, dict) else getattr(value, "name", None)
+    if name is None and not isinstance(value, dict):
+        return "<plain>"
+    return "<steps to target>" if name == "steps_to_target" else "<held out>"
+
+
+def _kind_or_word(value: Any) -> str:
+    return "<word>" if isinstance(value, str) else _kind(value)
+
+
 Axis = (
     Annotated[Annotated[RangeRequest, Tag("<object>")] | Annotated[Scale, Tag("<plain>")], Discriminator(_kind)] | None
+)
+FirstAxis = (
+    Annotated[
+        Annotated[RangeRequest, Tag("<object>")]
+        | Annotated[Scale, Tag("<plain>")]
+        | Annotated[Literal["same"], Tag("<word>")],
+        Discriminator(_kind_or_word),
+    ]
+    | None
+)
+RateAxis = (
+    Annotated[Annotated[RangeRequest, Tag("<object>")] | Annotated[Rate, Tag("<plain>")], Discriminator(_kind)] | None
 )
 ShareAxis = Annotated[Annotated[ShareRange, Tag("<object>")] | Annotated[Share, Tag("<plain>")], Discriminator(_kind)]
 
@@ -119,10 +143,17 @@ class ActivationRequest(Request):
     sigma_a: Axis = Field(default=None, description=f"the activation's scale, in units of its input; {SEARCHED}")
     omega: Axis = Field(default=None, description="sine, finer, hosc: instead of sigma_a, omega = 1 / sigma_a")
     sigma_p: Axis = Field(default=None, description=f"std of the hidden layers' pre-activations; {SEARCHED}")
-    sigma_p_first: Axis = Field(default=None, description=f"std of the first layer's pre-activations; {SEARCHED}")
+    sigma_p_first: FirstAxis = Field(
+        default=None, description=f"std of the first layer's pre-activations; {SEARCHED}; 'same': as sigma_p"
+    )
     bias: BiasRequest = Field(default=None, description="rule of the hidden layers' biases")
     bias_first: BiasRequest = Field(default=None, description="rule of the first layer's biases")
-    learning_rate: Rate | None = Field(default=None, description="null: customary for the family")
+    learning_rate: RateAxis = Field(
+        default=None, description="a range is searched, a number is fixed, null is customary for the family"
+    )
+    output_scale: Axis = Field(
+        default=None, description="sigma_p of the output over that of the hidden layers; a range is searched; null: 1"
+    )
 
     @model_validator(mode="after")
     def _one_scale(self) -> ActivationRequest:
@@ -150,9 +181,19 @@ class Training(Request):
 
 
 class Search(Request):
-    """How much is tried, for each family."""
+    """How much is tried: until the first of the limits is spent. The confirmation takes place in any case."""
 
-    trials: Count = 24
+    trials: Count = Field(default=24, description="for each family, in the mean")
+    seconds: Limit | None = Field(
+        default=None, description="by the clock, from the study's start; the confirmation's share is kept back"
+    )
+    compute_seconds: Limit | None = Field(
+        default=None, description="of all devices together; the confirmation's share is kept back"
+    )
+    race: bool = Field(
+        default=True,
+        description="several families: half of the trials go where improvement is expected; false: the same to each",
+    )
     seed: Whole = 0
     horizon: Annotated[float, Field(strict=True, gt=0, le=1)] | None = Field(
         default=None, description="share of the steps after which trials are compared; null: 0.4"
@@ -166,6 +207,28 @@ class Confirm(Request):
     seeds: Annotated[int, Field(strict=True, ge=2)] = 5
 
 
+class HeldOut(Request):
+    """PSNR over points that nothing trains on."""
+
+    name: Literal["held_out"]
+    share: Annotated[float, Field(strict=True, gt=0, le=0.5)] = Field(default=0.2, description="of the points")
+
+
+class StepsToTarget(Request):
+    """The fewest steps until the PSNR over all points reaches a target."""
+
+    name: Literal["steps_to_target"]
+    target: Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0, le=200)] = Field(description="PSNR in dB")
+
+
+ObjectiveRequest = Annotated[
+    Annotated[HeldOut, Tag("<held out>")]
+    | Annotated[StepsToTarget, Tag("<steps to target>")]
+    | Annotated[Literal["fit", "held_out", "area"], Tag("<plain>")],
+    Discriminator(_objective_kind),
+]
+
+
 class StudyRequest(Request):
     """Which initialisation suits this dataset best? Everything but the first two fields has a default."""
 
@@ -175,7 +238,11 @@ class StudyRequest(Request):
     training: Training = Training()
     search: Search = Search()
     method: Method = Field(default="analytic", description="how moments are computed")
-    objective: Literal["fit"] = Field(default="fit", description="PSNR over all points")
+    objective: ObjectiveRequest = Field(
+        default="fit",
+        description="fit: PSNR over all points at the end; held_out: over points that nothing trains on; "
+        "area: mean of the PSNR over the steps; steps_to_target: the fewest steps",
+    )
     confirm: Confirm = Confirm()
     baselines: list[str] | None = Field(
         default=None, description="rules to compare with; null: the customary ones of each family"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vi3nr.activations import activation, family_of
 from vi3nr.baselines import baseline_config, baseline_label, customary_baselines
 from vi3nr.config import InitConfig
+from vi3nr.profile import vi3nr_config
 
-__all__ = ["ArmSpec", "bias_label", "customary_arms", "finalist_arm", "same_scale_arms"]
+__all__ = ["ArmSpec", "as_found_arms", "bias_label", "customary_arms", "finalist_arm", "theory_arm"]
 
 ONE_FAMILY_ONLY = {"siren": "sine"}
 CUSTOMARY_SCALE_ONLY = ("normal",)  # its rho is in the hundreds at any sigma_a that wins: no second try
@@ -17,21 +18,28 @@ CUSTOMARY_SCALE_ONLY = ("normal",)  # its rho is in the hundreds at any sigma_a 
 
 @dataclass(frozen=True)
 class ArmSpec:
-    """An init config to confirm. ``trial`` is the number of the trial that proposed it."""
+    """An init config to confirm, and the rate that it is trained at. ``trial`` is the number of the one that proposed
+    it.
+    """
 
     name: str
-    kind: str  # "finalist" or "baseline"
+    kind: str  # "finalist", "baseline" or "theory"
     config: InitConfig
+    learning_rate: float
     trial: int | None = None
 
 
-def finalist_arm(family: str, number: int, config: InitConfig) -> ArmSpec:
+def finalist_arm(family: str, number: int, config: InitConfig, learning_rate: float) -> ArmSpec:
     """The arm of a trial that was found to be among the best."""
-    return ArmSpec(f"{family} trial {number}", "finalist", config, number)
+    return ArmSpec(f"{family} trial {number}", "finalist", config, learning_rate, number)
 
 
 def customary_arms(
-    family: str, parameters: Mapping[str, float], widths: Sequence[int], rules: Sequence[str] | None
+    family: str,
+    parameters: Mapping[str, float],
+    widths: Sequence[int],
+    rules: Sequence[str] | None,
+    learning_rate: float,
 ) -> tuple[ArmSpec, ...]:
     """The usual initialisations at their customary ``sigma_a``.
 
@@ -40,6 +48,7 @@ def customary_arms(
         parameters: its parameters besides the scale.
         widths: layer widths from the coordinates to the values.
         rules: names of usual rules, or None for the customary ones. Rules made for another family are left out.
+        learning_rate: of the study, or what is customary where the study searches it.
     """
     usual = customary_baselines(family)
     if rules is not None:
@@ -50,16 +59,34 @@ def customary_arms(
             if ONE_FAMILY_ONLY.get(rule, family) == family
             for pair in ([pair for pair in usual if pair[0] == rule] or [(rule, scale)])
         )
-    return _distinct(_baseline(family, parameters, widths, rule, sigma_a) for rule, sigma_a in usual)
+    return _distinct(_baseline(family, parameters, widths, rule, sigma_a, learning_rate) for rule, sigma_a in usual)
 
 
-def same_scale_arms(customary: Sequence[ArmSpec], sigma_a: float, widths: Sequence[int]) -> tuple[ArmSpec, ...]:
-    """The same rules at the winner's ``sigma_a``, so that a better scale alone is not taken for a better init."""
+def theory_arm(
+    family: str, parameters: Mapping[str, float], widths: Sequence[int], moment: float, learning_rate: float
+) -> ArmSpec:
+    """VI3NR as published: the theory's own sigma_p in every layer, at the customary ``sigma_a``. No usual rule, and
+    nothing that was searched: it says what the theory is worth by itself. ``moment`` is E x^2 of the coordinates.
+    """
+    phi = activation(family, family_of(family).customary_sigma_a[0], **parameters)
+    config = vi3nr_config(phi, widths, input_second_moment=moment)
+    scale = f", sigma_a {phi.sigma_a:.3g}" if phi.has_scale else ""
+    return ArmSpec(f"{family} VI3NR by theory{scale}", "theory", config, learning_rate)
+
+
+def as_found_arms(customary: Sequence[ArmSpec], found: ArmSpec, widths: Sequence[int]) -> tuple[ArmSpec, ...]:
+    """The usual rules again, at the found arm's ``sigma_a`` and at its learning rate where that was searched: so that a
+    better scale or a better rate alone is not taken for a better init.
+    """
     again: list[ArmSpec] = []
     for arm in customary:
-        config = arm.config
-        if family_of(config.family).has_scale and config.rule not in CUSTOMARY_SCALE_ONLY:
-            again.append(_baseline(config.family, config.parameters, widths, config.rule, sigma_a))
+        config, rates = arm.config, dict.fromkeys((arm.learning_rate, found.learning_rate))
+        scaled = family_of(config.family).has_scale and config.rule not in CUSTOMARY_SCALE_ONLY
+        scales = dict.fromkeys((config.sigma_a, found.config.sigma_a if scaled else config.sigma_a))
+        for sigma_a in scales:
+            for rate in rates:
+                one = _baseline(config.family, config.parameters, widths, config.rule, sigma_a, rate)
+                again.append(one if rate == arm.learning_rate else replace(one, name=f"{one.name}, rate {rate:.2g}"))
     return tuple(arm for arm in _distinct(again) if arm.name not in {known.name for known in customary})
 
 
@@ -70,10 +97,10 @@ def bias_label(config: InitConfig) -> str:
 
 
 def _baseline(
-    family: str, parameters: Mapping[str, float], widths: Sequence[int], rule: str, sigma_a: float
+    family: str, parameters: Mapping[str, float], widths: Sequence[int], rule: str, sigma_a: float, rate: float
 ) -> ArmSpec:
     phi = activation(family, sigma_a, **parameters)
-    return ArmSpec(f"{family} {baseline_label(rule, phi)}", "baseline", baseline_config(rule, phi, widths))
+    return ArmSpec(f"{family} {baseline_label(rule, phi)}", "baseline", baseline_config(rule, phi, widths), rate)
 
 
 def _distinct(arms: Iterable[ArmSpec]) -> tuple[ArmSpec, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -67,18 +68,23 @@ class Engine:
         """The studies that are active."""
         return tuple(self._studies)
 
-    def add(self, plan: StudyPlan, signal: Signal, runs: Sequence[Run], lease: int) -> None:
+    def add(self, plan: StudyPlan, signal: Signal, runs: Sequence[Run], lease: int, *, elapsed: float = 0.0) -> None:
         """Take a study up where its recorded trials and ``runs`` leave it.
 
-        ``lease`` is higher than that of whoever ran it before. A plan that cannot be run becomes a StudyFailed of the
-        next step. Raises ValueError for a study that is active, StorageUnavailableError without a database.
+        ``lease`` is higher than that of whoever ran it before, ``elapsed`` the seconds since it first began. A plan
+        that cannot be run becomes a StudyFailed of the next step. Raises ValueError for a study that is active,
+        StorageUnavailableError without a database.
         """
         if plan.study_id in self._studies:
             raise ValueError(f"study {plan.study_id!r} is active already")
         self._signals += 1
         key = f"{plan.study_id} signal {self._signals}"
         try:
-            program = StudyProgram(plan, signal, runs, signal_key=key, lease=lease, storage=self._storage)
+            begun = time.monotonic() - elapsed
+            program = StudyProgram(
+                plan, signal, runs,
+                signal_key=key, lease=lease, storage=self._storage, clock=lambda: time.monotonic() - begun,
+            )  # fmt: skip
         except StorageUnavailableError:
             raise
         except Exception as error:

@@ -20,10 +20,10 @@ class Run:
     study_id: str
     family: str
     arm: str  # "gaussian trial 7", "gaussian PyTorch default, sigma_a 0.05"
-    kind: str  # "finalist" or "baseline"
+    kind: str  # "finalist", "baseline" or "theory"
     replicate: int
-    score: float  # PSNR at the full horizon, dB
-    best_score: float
+    score: float  # of the study's objective at the full horizon
+    best_score: float  # PSNR, dB
     best_step: int
     diverged: bool
     seconds: float

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 
+from vi3nr.activations import family_of
 from vi3nr.ensemble.interface import Progress
-from workers.arms import ArmSpec, customary_arms, finalist_arm, same_scale_arms
+from workers.arms import ArmSpec, as_found_arms, customary_arms, finalist_arm, theory_arm
 from workers.confirm import leading_finalists, missing_runs
 from workers.events import Event, Run
 from workers.jobs import Job, Setting
@@ -41,11 +42,15 @@ class FamilyProgram:
         self.family, self.trials = family.family, trials
         self._plan, self._setting = plan, setting
         self.runs = RunPhase(setting, recorded, outbox)
-        self._customary = customary_arms(family.family, family.parameters, setting.widths, plan.baselines)
+        rate = family_of(family.family).learning_rate  # where the study searches it
+        if isinstance(family.learning_rate, float):
+            rate = family.learning_rate
+        self._customary = customary_arms(family.family, family.parameters, setting.widths, plan.baselines, rate)
+        self._theory = _theory_arms(family, setting.widths, trials.input_second_moment, rate)
 
     @property
     def phase(self) -> str:
-        """``search`` while trials are missing, then ``continue``, ``confirm`` and ``done``."""
+        """``search`` until the study ends it, then ``continue``, ``confirm`` and ``done``."""
         if not self.trials.done:
             return "search"
         if self._continuing():
@@ -64,7 +69,7 @@ class FamilyProgram:
         if self.settled:
             return len(self.runs.scores) + len(self._unconfirmed())
         first, chosen = min(2, plan.seeds), (2 if self._customary else 1)
-        baselines = len(self._customary) * 2  # as if every rule got a second sigma_a
+        baselines = len(self._customary) * 2 + len(self._theory)  # as if every rule got a second sigma_a
         finalists = len(self._finalists) if self.trials.done else plan.finalists
         continued = finalists if self._continues else 0
         return continued + (finalists + baselines) * first + chosen * (plan.seeds - first)
@@ -74,19 +79,38 @@ class FamilyProgram:
         """Member steps done and in all."""
         plan = self._plan
         full, rest = plan.recipe.steps, plan.recipe.steps - plan.search_steps
-        continued = len([arm for arm, replicate in self.runs.scores if replicate == CONTINUATION])
-        confirmed = self.runs.finished - continued
-        done = self.trials.steps_done + continued * rest + confirmed * full + self.runs.steps_running
+        done = self.trials.steps_done + self._run_steps
         finalists = len(self._finalists) if self.trials.done else plan.finalists
         continuations = finalists if self._continues else 0
-        total = plan.trials * plan.search_steps + continuations * rest + (self.runs_total - continuations) * full
+        trials = self.trials.finished + self.trials.running if self.trials.ended else plan.budget.trials
+        trials = max(trials, self.trials.finished + self.trials.running)
+        total = trials * plan.search_steps + continuations * rest + (self.runs_total - continuations) * full
         return min(done, total), total
 
-    def next_job(self) -> Job | None:
-        """What to put into a free slot. The usual initialisations fill slots that the search leaves empty."""
-        job = self.trials.next_job()
-        if job is not None:
-            return job
+    @property
+    def steps_trained(self) -> int:
+        """Member steps that were really made: a pruned trial counts as far as it came."""
+        return self.trials.steps_trained + self._run_steps
+
+    @property
+    def _run_steps(self) -> int:
+        plan = self._plan
+        continued = len([arm for arm, replicate in self.runs.scores if replicate == CONTINUATION])
+        confirmed = self.runs.finished - continued
+        rest = plan.recipe.steps - plan.search_steps
+        return continued * rest + confirmed * plan.recipe.steps + self.runs.steps_running
+
+    @property
+    def steps_ahead(self) -> int:
+        """Member steps of the runs that are still to come."""
+        plan = self._plan
+        continuing = plan.finalists if self._continues and not self.trials.done else len(self._continuing())
+        runs = self.runs_total - self.runs.finished
+        return continuing * (plan.recipe.steps - plan.search_steps) + max(0, runs - continuing) * plan.recipe.steps
+
+    def next_run(self) -> Job | None:
+        """A run for a free slot: the usual initialisations may start before the search has ended."""
+        job = None
         if self.trials.done and (wishes := self._continuing()):
             job = self.runs.next_job(wishes)
         return job or self.runs.next_job(self._unconfirmed())
@@ -109,9 +133,11 @@ class FamilyProgram:
 
     def result(self) -> FamilyResult:
         """The answer, once the phase is ``done``."""
+        plan = self._plan
         arms = [arm_of(arm, self.runs.recorded(arm.name)) for arm in self._arms]
-        setting, finished = self._setting, self.trials.finished
-        return family_result(self.family, setting.learning_rate, arms, replicates=self._plan.seeds, trials=finished)
+        return family_result(
+            self.family, arms, replicates=plan.seeds, trials=self.trials.finished, objective=plan.objective
+        )
 
     @property
     def settled(self) -> bool:
@@ -125,8 +151,11 @@ class FamilyProgram:
     @cached_property
     def _found(self) -> tuple[tuple[Outcome, ArmSpec], ...]:
         """The finalists and their arms; asked for only when the search is over, and constant from then on."""
-        configs = [(outcome, self.trials.config(outcome.params)) for outcome in self.trials.finalists()]
-        return tuple((outcome, finalist_arm(self.family, outcome.number, config)) for outcome, config in configs)
+        trials, found = self.trials, []
+        for outcome in trials.finalists():
+            config, rate = trials.config(outcome.params), trials.learning_rate(outcome.params)
+            found.append((outcome, finalist_arm(self.family, outcome.number, config, rate)))
+        return tuple(found)
 
     @property
     def _finalists(self) -> list[ArmSpec]:
@@ -135,11 +164,11 @@ class FamilyProgram:
     @property
     def _arms(self) -> list[ArmSpec]:
         """The arms known now: the usual ones from the start, then the finalists, then the usual ones at their scale."""
-        return [*self._finalists, *self._customary, *(self._same_scale if self.settled else ())]
+        return [*self._finalists, *self._customary, *self._theory, *(self._as_found if self.settled else ())]
 
     @property
-    def _same_scale(self) -> tuple[ArmSpec, ...]:
-        """The usual rules at the ``sigma_a`` of the finalist that leads, and of those that have led."""
+    def _as_found(self) -> tuple[ArmSpec, ...]:
+        """The usual rules at the ``sigma_a`` and rate of the finalist that leads, and of those that have led."""
         scores = self.runs.scores
         if self._continues:
             best = max(self._finalists, key=lambda arm: scores[arm.name, CONTINUATION])
@@ -148,7 +177,7 @@ class FamilyProgram:
         leaders = leading_finalists(self._finalists, scores, self._plan.seeds)
         arms: dict[str, ArmSpec] = {}
         for leader in [best, *leaders]:
-            again = same_scale_arms(self._customary, leader.config.sigma_a, self._setting.widths)
+            again = as_found_arms(self._customary, leader, self._setting.widths)
             arms |= {arm.name: arm for arm in again}
         return tuple(arms.values())
 
@@ -158,7 +187,7 @@ class FamilyProgram:
             return []
         scores = self.runs.scores
         return [
-            Wish(arm, CONTINUATION, outcome.seed, self.trials.state(outcome.order))
+            Wish(arm, CONTINUATION, outcome.seed, self.trials.state(outcome.order), outcome.curve)
             for outcome, arm in self._found
             if (arm.name, CONTINUATION) not in scores
         ]
@@ -168,3 +197,11 @@ class FamilyProgram:
         missing = missing_runs(self._arms, self.runs.scores, self._plan.seeds, settled=self.settled)
         seed = self._plan.seed
         return [Wish(arm, replicate, confirmation_seed(seed, replicate)) for arm, replicate in missing]
+
+
+def _theory_arms(family: FamilyPlan, widths: tuple[int, ...], moment: float, rate: float) -> tuple[ArmSpec, ...]:
+    """The theory's own init; none where a family (a formula) has no moments at its customary scale."""
+    try:
+        return (theory_arm(family.family, family.parameters, widths, moment, rate),)
+    except (ValueError, ArithmeticError):
+        return ()

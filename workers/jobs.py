@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vi3nr.ensemble.interface import Member, Recipe
+from workers.objective import Objective
 from workers.pool import Group
 from workers.scheduler import segment_length
 
@@ -22,7 +23,7 @@ class Setting:
     signal_key: str
     widths: tuple[int, ...]
     recipe: Recipe
-    learning_rate: float
+    objective: Objective
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from vi3nr.ensemble.interface import Recipe
+from workers.objective import Objective
 
-__all__ = ["Axis", "BiasChoice", "FamilyPlan", "Network", "Range", "StudyPlan"]
+__all__ = ["Axis", "BiasChoice", "Budget", "FamilyPlan", "Network", "Range", "StudyPlan"]
 
 
 @dataclass(frozen=True)
@@ -31,16 +33,19 @@ class BiasChoice:
 
 @dataclass(frozen=True)
 class FamilyPlan:
-    """One family of a study. ``None`` leaves the choice to the search (ranges) or to custom (learning rate)."""
+    """One family of a study. ``None`` leaves the choice to the search (the scales and the first layer's biases) or to
+    custom: the family's learning rate, zero hidden biases, an ``output_scale`` of 1.
+    """
 
     family: str
     parameters: Mapping[str, float] = field(default_factory=dict)
     sigma_a: Axis = None
     sigma_p: Axis = None
-    sigma_p_first: Axis = None
+    sigma_p_first: Axis | Literal["same"] = None  # "same": that of the hidden layers, whatever it is
     bias: BiasChoice | None = None
     bias_first: BiasChoice | None = None
-    learning_rate: float | None = None
+    learning_rate: Axis = None
+    output_scale: Axis = None  # sigma_p of the output over that of the hidden layers
 
 
 @dataclass(frozen=True)
@@ -59,18 +64,35 @@ class Network:
 
 
 @dataclass(frozen=True)
+class Budget:
+    """How long the search goes on: until the first of these is spent; None: no limit.
+
+    The search ends early enough for the confirmation, which always takes place, to fit into the seconds as well: by the
+    pace so far. A family has at least one trial whatever the limits are.
+    """
+
+    trials: int  # per family, in the mean
+    seconds: float | None = None  # by the clock, since the study began
+    compute_seconds: float | None = None  # of all devices together
+
+
+@dataclass(frozen=True)
 class StudyPlan:
-    """One study. ``search_steps`` is the search horizon, ``recipe.steps`` the full one."""
+    """One study. ``search_steps`` is the search horizon, ``recipe.steps`` the full one.
+
+    With ``race`` the families share the trials: half of them equally, the others where improvement is expected.
+    """
 
     study_id: str
     families: tuple[FamilyPlan, ...]
     network: Network
     recipe: Recipe
-    trials: int  # per family
+    budget: Budget
     seed: int
     search_steps: int
     method: str  # analytic | quadrature | monte_carlo
-    objective: str  # fit
+    objective: Objective
     finalists: int  # per family
     seeds: int  # confirmation replicates for the winner and the best baseline of each family
     baselines: tuple[str, ...] | None  # names of usual rules; None: the customary ones of each family
+    race: bool = True

@@ -21,7 +21,7 @@ def memorising_warning(parameters: int, points: int, channels: int) -> str | Non
 
 @dataclass(frozen=True)
 class Interval:
-    """Mean over ``n`` seeds and its 95 % Student t-interval; ``low`` and ``high`` are None for n < 2. In dB."""
+    """Mean over ``n`` seeds and its 95 % Student t-interval; ``low`` and ``high`` are None for n < 2."""
 
     mean: float
     low: float | None
@@ -34,12 +34,13 @@ class Arm:
     """One line of the confirmation table: an init config trained to the full horizon from ``seeds`` fresh seeds."""
 
     name: str
-    kind: str  # "finalist" or "baseline"
+    kind: str  # "finalist", "baseline" or "theory" (VI3NR as published: no usual rule, and nothing searched)
     family: str
     sigma_a: float
     sigma_p: float | None
     sigma_p_first: float | None
     bias_first: str  # the rule, and the share when it is one: "share 0.6"
+    learning_rate: float
     score: Interval
     values: tuple[float, ...]  # score of replicate 0, 1, 2, ...
     diverged: int
@@ -52,7 +53,7 @@ class Comparison:
     """The best found config against the best usual initialisation: paired differences over the same seeds."""
 
     baseline: str
-    gain_db: Interval
+    gain: Interval  # in the unit of the study's score
     verdict: str  # "better", "as_good" or "worse": the interval lies above zero, holds zero, lies below
     sentence: str
 
@@ -62,7 +63,7 @@ class FamilyResult:
     """``winner`` is the arm with the highest mean, be it a usual one; ``arms`` are sorted by mean, best first."""
 
     family: str
-    learning_rate: float
+    learning_rate: float  # the winner's
     winner: Arm
     comparison: Comparison | None  # None when no baseline was asked for
     arms: tuple[Arm, ...]
@@ -75,10 +76,12 @@ class FamilyResult:
 class StudyResult:
     """Families ranked by their winner's mean, best first; ``warnings`` are sentences."""
 
-    objective: str
-    metric: str  # "PSNR over all points in dB, data range 2"
+    objective: str  # "fit", "held_out", "area" or "steps_to_target"
+    metric: str  # what a score is: "PSNR over all points in dB, data range 2"
+    unit: str  # of scores and gains: "dB" or "steps"
     steps: int
     search_steps: int
+    search_ended_by: str  # the limit that was spent: "trials", "seconds" or "compute_seconds"
     points: int
     families: tuple[FamilyResult, ...]
     warnings: tuple[str, ...]

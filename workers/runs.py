@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from vi3nr.ensemble.interface import WORST_SCORE, Member, MemberState, Progress
 from workers.arms import ArmSpec
 from workers.confirm import Scores
 from workers.events import Event, Run, RunFinished
 from workers.jobs import MAX_ATTEMPTS, Job, Setting
+from workers.objective import Curve
 from workers.scheduler import segment_length
 
 __all__ = ["CONTINUATION", "RunPhase", "Wish"]
@@ -26,14 +27,15 @@ class Wish:
     replicate: int
     seed: int
     start: MemberState | None = None
+    curve: Curve = ()  # up to ``start``
 
 
 @dataclass
 class _Live:
     wish: Wish
     step: int
+    curve: list[tuple[int, float]]
     seconds: float = 0.0
-    curve: list[tuple[int, float]] = field(default_factory=list)
 
 
 class RunPhase:
@@ -70,7 +72,7 @@ class RunPhase:
 
     @property
     def scores(self) -> Scores:
-        """PSNR at the full horizon of every recorded run, by arm and replicate."""
+        """The score at the full horizon of every recorded run, by arm and replicate."""
         return {key: run.score for key, run in self._runs.items()}
 
     def recorded(self, arm: str) -> list[Run]:
@@ -91,9 +93,9 @@ class RunPhase:
         """Take a report in; a run that ends is recorded."""
         live = self._live[progress.key]
         live.step, live.seconds = progress.step, live.seconds + progress.seconds
-        score = WORST_SCORE if progress.diverged else progress.score
+        psnr = WORST_SCORE if progress.diverged else progress.score
         if progress.finished or progress.step % self._segment == 0:
-            live.curve.append((progress.step, score))
+            live.curve.append((progress.step, psnr))
         if not progress.finished:
             return
         del self._live[progress.key]
@@ -104,7 +106,7 @@ class RunPhase:
             arm=arm.name,
             kind=arm.kind,
             replicate=live.wish.replicate,
-            score=score,
+            score=self._setting.objective.score(live.curve, self._setting.recipe.steps),
             best_score=progress.best_score,
             best_step=progress.best_step,
             diverged=progress.diverged,
@@ -135,7 +137,7 @@ class RunPhase:
         self._attempts[run] += 1
         key = f"{self._setting.study_id} {wish.arm.name} run {wish.replicate} attempt {self._attempts[run]}"
         steps = self._setting.recipe.steps
-        self._live[key] = _Live(wish, wish.start.step if wish.start else 0)
-        rate = self._setting.learning_rate
-        member = Member(key, wish.arm.config, wish.seed, rate, steps, wish.start)
+        begun = (0, ()) if wish.start is None else (wish.start.step, wish.curve)
+        self._live[key] = _Live(wish, begun[0], list(begun[1]))
+        member = Member(key, wish.arm.config, wish.seed, wish.arm.learning_rate, steps, wish.start)
         return Job.of(self._setting, member, steps)

@@ -8,6 +8,7 @@ Deterministic: what it proposes depends on its seed and on the recorded trials, 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,17 +26,25 @@ MOST_POINTS = 200  # the best ones: fitting costs the cube of their number
 DEPTH_DB = 12.0  # scores further than this below the best say only "bad": a cliff must not bend the surface
 
 
+@dataclass(frozen=True)
+class _Fitted:
+    surface: Surface
+    best: float  # what it expects of the best point tried
+    leaders: np.ndarray  # the points tried that it expects most of, (leader, axis)
+
+
 class SurfaceSampler(BaseSampler):
     """Proposes the candidate with the highest expected improvement.
 
     Args:
         space: every searched axis; floats, linear or logarithmic.
         seed: the same seed and recorded trials give the same proposal.
+        decibel: what a difference of 1 dB is in units of the score.
     """
 
-    def __init__(self, space: Mapping[str, FloatDistribution], seed: int) -> None:
+    def __init__(self, space: Mapping[str, FloatDistribution], seed: int, decibel: float = 1.0) -> None:
         self._space = dict(space)
-        self._seed = seed
+        self._seed, self._depth = seed, DEPTH_DB * decibel
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """Every axis, from the first trial on."""
@@ -58,28 +67,51 @@ class SurfaceSampler(BaseSampler):
         """An axis that the space does not name: never asked by our search."""
         raise ValueError(f"the axis {param_name!r} is not part of the search space {sorted(self._space)}")
 
+    def expected_best(self, trials: Sequence[FrozenTrial]) -> float:
+        """The score that the fitted surface expects of the best point tried; minus infinity without trials."""
+        fitted = self._fit(trials)
+        return float("-inf") if fitted is None else fitted.best
+
+    def promise(self, trials: Sequence[FrozenTrial], best: float) -> float:
+        """The improvement on ``best`` that is expected of the next proposal; infinite without trials."""
+        fitted = self._fit(trials)
+        if fitted is None:
+            return float("inf")
+        mean, std = fitted.surface.predict(self._candidates(fitted, np.random.default_rng(self._seed)))
+        return float(expected_improvement(mean, std, best).max())
+
     def _propose(self, trials: Sequence[FrozenTrial], generator: np.random.Generator) -> np.ndarray:
+        fitted = self._fit(trials)
+        if fitted is None:
+            return np.asarray(generator.random(len(self._space)))
+        candidates = self._candidates(fitted, generator)
+        mean, std = fitted.surface.predict(candidates)
+        return np.asarray(candidates[np.argmax(expected_improvement(mean, std, fitted.best))])
+
+    def _fit(self, trials: Sequence[FrozenTrial]) -> _Fitted | None:
+        """The surface through the finished trials, with the running ones believed."""
         scored = _scores(trials)
         seen = [(self._unit(t.params), scored[t.number]) for t in trials if t.number in scored and t.params]
+        if not seen or not self._space:
+            return None
         seen = sorted(seen, key=lambda pair: -pair[1])[:MOST_POINTS]
         seen.sort(key=lambda pair: tuple(pair[0]))  # a retried trial has a later number: the order must not matter
-        wide = generator.random((WIDE, len(self._space)))
-        if not seen:
-            return np.asarray(wide[0])
         points = np.array([point for point, _ in seen])
         scores = np.array([score for _, score in seen])
-        scores = np.maximum(scores, scores.max() - DEPTH_DB)
+        scores = np.maximum(scores, scores.max() - self._depth)
         surface = fit_surface(points, scores)
         running = [self._unit(t.params) for t in trials if t.state == TrialState.RUNNING and t.params]
         if running:
             surface = _believe(surface, points, scores, np.array(running))
         expected, _ = surface.predict(points)
-        leaders = points[np.argsort(expected)[-3:]]  # (leader, axis)
+        return _Fitted(surface, float(expected.max()), points[np.argsort(expected)[-3:]])
+
+    def _candidates(self, fitted: _Fitted, generator: np.random.Generator) -> np.ndarray:
+        """Random points over the cube, and around the best ones, (candidate, axis)."""
+        wide = generator.random((WIDE, len(self._space)))
         steps = generator.normal(size=(NEAR, 1, len(self._space))) * generator.choice([0.03, 0.1], (NEAR, 1, 1))
-        near = np.clip((leaders + steps).reshape(-1, len(self._space)), 0.0, 1.0)
-        candidates = np.concatenate([wide, near])
-        mean, std = surface.predict(candidates)
-        return np.asarray(candidates[np.argmax(expected_improvement(mean, std, float(expected.max())))])
+        near = np.clip((fitted.leaders + steps).reshape(-1, len(self._space)), 0.0, 1.0)
+        return np.concatenate([wide, near])
 
     def _unit(self, params: Mapping[str, Any]) -> np.ndarray:
         """A point's place in the unit cube, (axis,)."""

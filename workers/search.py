@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -19,7 +19,10 @@ from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from vi3nr.ensemble.interface import WORST_SCORE
 from workers.jobs import MAX_ATTEMPTS
+from workers.objective import Curve, Objective
+from workers.sampler import SurfaceSampler
 from workers.search_policy import make_pruner, make_sampler, pruning_steps
 from workers.seeds import sampler_seed, trial_seed
 from workers.storage import persistently
@@ -28,6 +31,9 @@ __all__ = ["Asked", "FamilySearch", "Outcome"]
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 LOST = "lost its trainer"  # user attribute of a failed attempt
+ENDED = "search ended by"  # user attribute of the study: the limit that was spent
+OWN_CURVE = ("area", "steps_to_target")
+CURVE = "PSNR curve"  # user attribute of a trial whose reports are not PSNR themselves
 WORDS = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned"}
 
 
@@ -44,7 +50,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A finished order; ``score`` is the PSNR in dB at the search horizon, or where it was pruned."""
+    """A finished order; ``score`` is the objective's at the search horizon, or where it was pruned."""
 
     number: int
     order: int
@@ -54,6 +60,14 @@ class Outcome:
     seed: int
     seconds: float
     note: str | None  # why it could not be trained, if so
+    curve: Curve = ()  # PSNR in dB at each report
+
+
+@dataclass
+class _Live:
+    trial: Trial
+    asked: Asked
+    curve: list[tuple[int, float]] = field(default_factory=list)
 
 
 class FamilySearch:
@@ -67,19 +81,25 @@ class FamilySearch:
         distributions: Mapping[str, FloatDistribution],
         start: Sequence[Mapping[str, float]],
         *,
+        objective: Objective,
         search_steps: int,
+        steps: int,
         seed: int,
         lease: int,
     ) -> None:
-        """Open or create the study ``name`` and recover what other leases left running."""
+        """Open or create the study ``name`` and recover what other leases left running.
+
+        ``steps`` are those of the full training, of which ``search_steps`` are trained here.
+        """
         self._family, self._distributions, self._start = family, dict(distributions), tuple(start)
-        self._seed, self._lease = seed, lease
+        self._objective, self._steps, self._seed, self._lease = objective, steps, seed, lease
         self._checkpoints = pruning_steps(search_steps)
         pruner = make_pruner(len(self._start))
         create = partial(optuna.create_study, study_name=name, storage=storage, direction="maximize", pruner=pruner)
         self._study = persistently(partial(create, load_if_exists=True))
-        persistently(partial(_name_metric, self._study, f"PSNR (dB) after {search_steps} steps"))
-        self._live: dict[int, tuple[Trial, Asked]] = {}
+        persistently(partial(_name_metric, self._study, f"{objective.metric}; {search_steps} steps"))
+        self.ended: str | None = persistently(lambda: self._study.user_attrs).get(ENDED)
+        self._live: dict[int, _Live] = {}
         self._waiting: set[int] = set()
         self._outcomes: dict[int, Outcome] = {}
         self._next_order = 0
@@ -96,11 +116,30 @@ class FamilySearch:
         """Trials asked for and not yet told."""
         return len(self._live)
 
+    @property
+    def start_points(self) -> int:
+        """Trials whose parameters were given."""
+        return len(self._start)
+
+    def expected_best(self) -> float:
+        """The score that the fitted surface expects of its best point so far; minus infinity without trials."""
+        return self._sampler(0).expected_best(self._trials())
+
+    def promise(self, best: float) -> float:
+        """The improvement on ``best`` that the sampler expects of its next proposal."""
+        return self._sampler(0).promise(self._trials(), best)
+
+    def end(self, reason: str) -> None:
+        """Write down why nothing more is asked for: a verdict of the clock must hold after a restart too."""
+        if self.ended is None:
+            persistently(partial(self._study.set_user_attr, ENDED, reason))
+            self.ended = reason
+
     def ask(self) -> Asked:
         """The next trial: a lost one again, else a start point, else the sampler's proposal."""
         order = self._next_order
         seed = sampler_seed(self._seed, self._family, order)
-        self._study.sampler = make_sampler(self._distributions, seed)
+        self._study.sampler = self._sampler(seed)
         if not self._waiting and order < len(self._start):
             self._enqueue(self._start[order], {"order": order, "attempt": 1})
         trial = persistently(self._study.ask)
@@ -115,7 +154,7 @@ class FamilySearch:
         asked = Asked(trial.number, order, int(known.get("attempt", 1)), params, trial_seed(self._seed, order))
         missing = {"order": order, "attempt": 1, "first_number": trial.number}
         facts = {key: value for key, value in missing.items() if key not in known}
-        self._live[trial.number] = (trial, asked)
+        self._live[trial.number] = _Live(trial, asked)
         self._waiting.discard(order)
         self._next_order = max(self._next_order, order + 1)
         self.describe(asked.number, {**facts, "seed": asked.seed, "lease": self._lease})
@@ -123,34 +162,35 @@ class FamilySearch:
 
     def describe(self, number: int, facts: Mapping[str, Any]) -> None:
         """Write user attributes on a running trial, for people and for the record."""
-        trial, _ = self._live[number]
+        trial = self._live[number].trial
         for key, value in facts.items():
             try:
                 persistently(partial(trial.set_user_attr, key, value))
             except UpdateFinishedTrialError:
                 return  # another runner took the study over and ended the trial: its record stands
 
-    def report(self, number: int, step: int, score: float) -> bool:
-        """Record a score in dB at a step; True if the trial should be pruned there."""
-        trial, _ = self._live[number]
+    def report(self, number: int, step: int, psnr: float) -> bool:
+        """Record a PSNR in dB at a step; True if the trial should be pruned there."""
+        live = self._live[number]
+        live.curve.append((step, psnr))
         try:
-            persistently(partial(trial.report, score, step))
+            persistently(partial(live.trial.report, self._objective.score(live.curve, self._steps), step))
         except UpdateFinishedTrialError:
             return False
-        return step in self._checkpoints and bool(persistently(trial.should_prune))
+        return step in self._checkpoints and bool(persistently(live.trial.should_prune))
 
-    def finish(self, number: int, score: float, *, seconds: float = 0.0, note: str | None = None) -> Outcome:
-        """Tell the score at the search horizon; a diverged trial's is the finite ``WORST_SCORE``."""
-        return self._end(number, TrialState.COMPLETE, score, seconds, note)
+    def finish(self, number: int, *, seconds: float = 0.0, note: str | None = None) -> Outcome:
+        """Tell the score of what was reported; where nothing was, the config was impossible and has the worst one."""
+        return self._end(number, TrialState.COMPLETE, seconds, note)
 
-    def prune(self, number: int, score: float, *, seconds: float = 0.0) -> Outcome:
-        """Tell that a trial was pruned at its last report, whose score was ``score``."""
-        return self._end(number, TrialState.PRUNED, score, seconds, None)
+    def prune(self, number: int, *, seconds: float = 0.0) -> Outcome:
+        """Tell that a trial was pruned at its last report."""
+        return self._end(number, TrialState.PRUNED, seconds, None)
 
     def fail_and_retry(self, number: int) -> bool:
         """Tell that a trial was lost and queue its order again; False if the order had its last attempt."""
         self.describe(number, {LOST: True})
-        _, asked = self._live.pop(number)
+        asked = self._live.pop(number).asked
         frozen = self._fail(number)
         if frozen.state in FINISHED:
             self._record(frozen)
@@ -166,7 +206,7 @@ class FamilySearch:
     def recover(self) -> None:
         """Take the study over: keep finished orders; fail trials that run under another lease and queue them again."""
         orders: dict[int, list[FrozenTrial]] = {}
-        for trial in persistently(partial(self._study.get_trials, deepcopy=False)):
+        for trial in self._trials():
             orphaned = trial.state == TrialState.RUNNING and trial.number not in self._live
             known = self._fail(trial.number) if orphaned else trial
             if "order" in known.user_attrs:  # without one it was cut short while being asked: never trained
@@ -203,13 +243,24 @@ class FamilySearch:
         """What an order was queued with, when the runner died before Optuna had written its parameters down."""
         return dict(failed.system_attrs.get("fixed_params", {}))
 
-    def _end(self, number: int, state: TrialState, score: float, seconds: float, note: str | None) -> Outcome:
+    def _sampler(self, seed: int) -> SurfaceSampler:
+        return make_sampler(self._distributions, seed, self._objective.in_units(1.0, self._steps))
+
+    def _trials(self) -> list[FrozenTrial]:
+        return persistently(partial(self._study.get_trials, deepcopy=False))
+
+    def _end(self, number: int, state: TrialState, seconds: float, note: str | None) -> Outcome:
+        live = self._live[number]
+        score = self._objective.score(live.curve or [(self._steps, WORST_SCORE)], self._steps)
         facts: dict[str, Any] = {"seconds": round(seconds, 3)} | ({} if note is None else {"note": note})
+        if self._objective.name in OWN_CURVE:
+            facts[CURVE] = live.curve
         self.describe(number, facts)
-        _, asked = self._live.pop(number)
+        asked = self._live.pop(number).asked
         frozen = self._tell(number, score if state == TrialState.COMPLETE else None, state)
         if frozen.state not in FINISHED:  # ended by another runner, which trains the order again
-            return Outcome(number, asked.order, WORDS[state], asked.params, score, asked.seed, seconds, note)
+            curve = tuple(live.curve)
+            return Outcome(number, asked.order, WORDS[state], asked.params, score, asked.seed, seconds, note, curve)
         return self._record(frozen)
 
     def _fail(self, number: int) -> FrozenTrial:
@@ -220,8 +271,7 @@ class FamilySearch:
         try:
             return persistently(partial(self._study.tell, number, score, state=state, skip_if_finished=True))
         except UpdateFinishedTrialError:
-            trials = persistently(partial(self._study.get_trials, deepcopy=False))
-            return next(trial for trial in trials if trial.number == number)
+            return next(trial for trial in self._trials() if trial.number == number)
 
     def _record(self, trial: FrozenTrial) -> Outcome:
         facts = trial.user_attrs
@@ -235,6 +285,9 @@ class FamilySearch:
             seed=int(facts.get("seed", trial_seed(self._seed, order))),
             seconds=float(facts.get("seconds", 0.0)),
             note=facts.get("note"),
+            curve=tuple(
+                (int(step), psnr) for step, psnr in facts.get(CURVE, sorted(trial.intermediate_values.items()))
+            ),
         )
         return self._outcomes.setdefault(order, outcome)
 

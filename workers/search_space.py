@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from optuna.distributions import FloatDistribution
@@ -21,7 +21,18 @@ from vi3nr.profile import vi3nr_config
 from vi3nr.signals import Signal
 from workers.plan import Axis, BiasChoice, FamilyPlan, Range
 
-__all__ = ["BANDWIDTH", "RATIO", "SHARE_FIRST", "SHARE_HIDDEN", "SIGMA_A", "SIGMA_P", "SIGMA_P_FIRST", "SearchSpace"]
+__all__ = [
+    "BANDWIDTH",
+    "OUTPUT",
+    "RATE",
+    "RATIO",
+    "SHARE_FIRST",
+    "SHARE_HIDDEN",
+    "SIGMA_A",
+    "SIGMA_P",
+    "SIGMA_P_FIRST",
+    "SearchSpace",
+]
 
 SIGMA_A = "sigma_a"
 RATIO = "sigma_p / sigma_a"
@@ -30,6 +41,8 @@ BANDWIDTH = "first-layer bandwidth"
 SIGMA_P_FIRST = "sigma_p_first"
 SHARE_FIRST = "first-layer bias share"
 SHARE_HIDDEN = "hidden bias share"
+OUTPUT = "output scale"
+RATE = "learning rate"
 LINEAR = (SHARE_FIRST, SHARE_HIDDEN)
 LARGEST_SHARE = 0.999  # a share of 1 would leave the weights nothing
 
@@ -58,10 +71,13 @@ class SearchSpace:
             axes[SIGMA_P] = plan.sigma_p
         if plan.sigma_p_first is None:
             axes[BANDWIDTH] = _axis(None, ranges.bandwidth)
-        else:
+        elif not isinstance(plan.sigma_p_first, str):
             axes[SIGMA_P_FIRST] = plan.sigma_p_first
         axes[SHARE_FIRST] = _share_first(plan.bias_first, ranges)
         axes[SHARE_HIDDEN] = _share_hidden(plan.bias)
+        axes[OUTPUT] = _axis(plan.output_scale, (1.0, 1.0))
+        customary = family_of(plan.family).learning_rate
+        axes[RATE] = _axis(plan.learning_rate, (customary, customary))
         for name, axis in axes.items():
             _check(plan.family, name, axis)
         first = "share" if plan.bias_first is None else plan.bias_first.rule
@@ -78,20 +94,25 @@ class SearchSpace:
     def to_params(self, point: Point) -> dict[str, float]:
         """A point as the searched numbers, clipped into their bounds; what is fixed takes its fixed number first.
 
-        A hidden bias share, which a point does not have, starts in the middle of its range.
+        What a point does not have starts in the middle of its range (the hidden bias share) or at what is customary.
         """
         sigma_a = self._clip(SIGMA_A, point.sigma_a)
         share = self._clip(SHARE_FIRST, point.share_first)
         bandwidth = point.sigma_p_first * math.sqrt(1 - point.share_first) / point.sigma_a
         hidden = self.axes[SHARE_HIDDEN]
+        ratio = point.sigma_p / point.sigma_a
+        if not {BANDWIDTH, SIGMA_P_FIRST} & self.axes.keys():
+            ratio = math.sqrt(ratio * bandwidth)  # one sigma_p has to serve the first layer as well
         wishes = {
             SIGMA_A: sigma_a,
-            RATIO: point.sigma_p / point.sigma_a,
-            SIGMA_P: point.sigma_p / point.sigma_a * sigma_a,
+            RATIO: ratio,
+            SIGMA_P: ratio * sigma_a,
             BANDWIDTH: bandwidth,
             SIGMA_P_FIRST: bandwidth * sigma_a / math.sqrt(1 - share),
             SHARE_FIRST: share,
             SHARE_HIDDEN: (hidden.low + hidden.high) / 2 if isinstance(hidden, Range) else hidden,
+            OUTPUT: 1.0,
+            RATE: family_of(self.plan.family).learning_rate,
         }
         return {name: self._clip(name, wishes[name]) for name in self.distributions()}
 
@@ -102,8 +123,16 @@ class SearchSpace:
         if BANDWIDTH in self.axes:
             first = self._number(BANDWIDTH, params) * sigma_a / math.sqrt(1 - share)
         else:
-            first = self._number(SIGMA_P_FIRST, params)
+            first = self._number(SIGMA_P_FIRST, params) if SIGMA_P_FIRST in self.axes else sigma_p
         return Point(sigma_a, sigma_p, first, share)
+
+    def learning_rate(self, params: Mapping[str, float]) -> float:
+        """The rate that these numbers are trained at."""
+        return self._number(RATE, params)
+
+    def searches(self, name: str) -> bool:
+        """Whether an axis is searched, not fixed."""
+        return isinstance(self.axes.get(name), Range)
 
     def config(
         self,
@@ -119,6 +148,7 @@ class SearchSpace:
         Raises ValueError where the biases asked for would leave the weights no variance.
         """
         point = self.to_point(params)
+        output = self._number(OUTPUT, params)
         return vi3nr_config(
             activation(self.plan.family, point.sigma_a, **self.plan.parameters),
             widths,
@@ -127,6 +157,8 @@ class SearchSpace:
             input_second_moment=input_second_moment,
             bias=_rule(self.bias_rule, self._number(SHARE_HIDDEN, params)),
             bias_first=_rule(self.bias_first_rule, point.share_first),
+            output="same_sigma_p" if output == 1.0 else "sigma_p_output",
+            sigma_p_output=None if output == 1.0 else point.sigma_p * output,
             method=method,
             generator=np.random.default_rng(seed),
         )
@@ -151,9 +183,7 @@ def _with_scale(plan: FamilyPlan) -> FamilyPlan:
         )
     phi = activation(plan.family, None, **plan.parameters)
     rest = {name: value for name, value in plan.parameters.items() if name not in names}
-    return FamilyPlan(
-        plan.family, rest, phi.sigma_a, plan.sigma_p, plan.sigma_p_first, plan.bias, plan.bias_first, plan.learning_rate
-    )
+    return replace(plan, parameters=rest, sigma_a=phi.sigma_a)
 
 
 def _axis(asked: Axis, default: tuple[float, float]) -> Range | float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from optuna.storages import RDBStorage
 
@@ -14,6 +14,7 @@ from workers.events import Event, Run
 from workers.family import PHASES, FamilyProgram
 from workers.jobs import Job, Setting
 from workers.plan import FamilyPlan, StudyPlan
+from workers.race import BY_CLOCK, Spent, exhausted, next_family
 from workers.result import ProgressNote, StudyResult
 from workers.search import FamilySearch
 from workers.search_space import SearchSpace
@@ -36,10 +37,22 @@ class StudyProgram:
     """
 
     def __init__(
-        self, plan: StudyPlan, signal: Signal, runs: Sequence[Run], *, signal_key: str, lease: int, storage: RDBStorage
+        self,
+        plan: StudyPlan,
+        signal: Signal,
+        runs: Sequence[Run],
+        *,
+        signal_key: str,
+        lease: int,
+        storage: RDBStorage,
+        clock: Callable[[], float],
     ) -> None:
-        """Take a study up where its recorded trials and runs leave it. Raises ValueError for a plan that cannot run."""
+        """Take a study up where its recorded trials and runs leave it; ``clock`` tells the seconds since it began.
+
+        Raises ValueError for a plan that cannot run.
+        """
         _check(plan)
+        self._clock = clock
         self.plan, self.signal_key = plan, signal_key
         self._points, self._channels = signal.values.shape[0], signal.values.shape[1]
         self.outbox: list[Event] = []
@@ -48,6 +61,7 @@ class StudyProgram:
             for family in plan.families
         ]
         self._owners: dict[str, FamilyProgram] = {}  # by member key
+        self._judge()
 
     @property
     def done(self) -> bool:
@@ -55,24 +69,60 @@ class StudyProgram:
         return all(program.phase == "done" for program in self._programs)
 
     def next_job(self) -> Job | None:
-        """What to put into a free slot: from the family that holds the fewest, the first named first."""
-        for program in sorted(self._programs, key=lambda program: program.running):
-            job = program.next_job()
+        """What to put into a free slot: a trial while the search goes on, else a run of whom has the fewest slots."""
+        while (program := self._searching()) is not None:
+            job = program.trials.next_job()
             if job is not None:
-                self._owners[job.member.key] = program
-                return job
+                return self._owned(job, program)
+        for program in sorted(self._programs, key=lambda program: program.running):
+            job = program.next_run()
+            if job is not None:
+                return self._owned(job, program)
         return None
+
+    def _owned(self, job: Job, program: FamilyProgram) -> Job:
+        self._owners[job.member.key] = program
+        return job
+
+    def _searching(self) -> FamilyProgram | None:
+        """The family to try next; None once a limit is spent, which ends the search of all families."""
+        if self._judge():
+            return None
+        programs, budget = self._programs, self.plan.budget
+        share = -(-budget.trials // 2) if self.plan.race else budget.trials
+        return programs[next_family([program.trials.contender(share) for program in programs])]
+
+    def _judge(self) -> bool:
+        """Whether the search is over, and tell the families so. A trial that loses its trainer may open it again."""
+        phases = [program.trials for program in self._programs]
+        ended = next((phase.ended for phase in phases if phase.ended in BY_CLOCK), None)
+        if ended is None:
+            begun = all(phase.finished for phase in phases)
+            ended = exhausted(self.plan.budget, len(phases), self._spent(), begun=begun)
+        for phase in phases:
+            phase.judge(ended)
+        return ended is not None
+
+    def _spent(self) -> Spent:
+        programs = self._programs
+        trials = sum(program.trials.finished + program.trials.running for program in programs)
+        compute = sum(program.trials.seconds + program.runs.seconds for program in programs)
+        steps = sum(program.steps_trained for program in programs)
+        ahead = sum(program.steps_ahead for program in programs)
+        return Spent(trials, self._clock(), compute, compute / steps * ahead if steps else 0.0)
 
     def absorb(self, progress: Progress) -> bool:
         """Take a report in; True if the member has to leave its slot."""
         evict = self._owners[progress.key].absorb(progress)
         if progress.finished or evict:
             del self._owners[progress.key]
+            self._judge()
         return evict
 
     def lost(self, key: str) -> None:
         """The trainer of a member died."""
         self._owners.pop(key).lost(key)
+        self._judge()
 
     def close(self) -> None:
         """Stop; nothing is left running in the record."""
@@ -87,8 +137,8 @@ class StudyProgram:
         family, best = max(ranked, key=lambda pair: pair[1].score, default=(None, None))
         return ProgressNote(
             phase=min((program.phase for program in programs), key=PHASES.index),
-            trials_done=sum(min(program.trials.finished, self.plan.trials) for program in programs),
-            trials_total=self.plan.trials * len(programs),
+            trials_done=sum(program.trials.finished for program in programs),
+            trials_total=self._trials_total(),
             runs_done=sum(program.runs.finished for program in programs),
             runs_total=sum(program.runs_total for program in programs),
             member_steps_done=sum(done for done, _ in steps),
@@ -102,7 +152,15 @@ class StudyProgram:
     def result(self) -> StudyResult:
         """The answer, once ``done``."""
         results = [program.result() for program in self._programs]
-        return study_result(self.plan, results, points=self._points, channels=self._channels)
+        ended = self._programs[0].trials.ended or "trials"
+        return study_result(self.plan, results, ended, points=self._points, channels=self._channels)
+
+    def _trials_total(self) -> int:
+        """As many as the budget has, or as there are once the search has ended."""
+        trials = [program.trials for program in self._programs]
+        if all(phase.ended for phase in trials):
+            return sum(phase.finished + phase.running for phase in trials)
+        return self.plan.budget.trials * len(trials)
 
 
 def _family_program(
@@ -116,8 +174,7 @@ def _family_program(
     outbox: list[Event],
 ) -> FamilyProgram:
     widths = plan.network.widths(signal.coordinates.shape[1], signal.values.shape[1])
-    rate = family_of(family.family).learning_rate if family.learning_rate is None else family.learning_rate
-    setting = Setting(plan.study_id, family.family, signal_key, widths, plan.recipe, rate)
+    setting = Setting(plan.study_id, family.family, signal_key, widths, plan.recipe, plan.objective)
     space = SearchSpace.for_family(family, signal)
     search = FamilySearch(
         storage,
@@ -125,7 +182,9 @@ def _family_program(
         family.family,
         space.distributions(),
         [space.to_params(point) for point in start_points(family.family, signal, space.plan.parameters)],
+        objective=plan.objective,
         search_steps=plan.search_steps,
+        steps=plan.recipe.steps,
         seed=plan.seed,
         lease=lease,
     )
@@ -134,7 +193,6 @@ def _family_program(
         search,
         space,
         Moments(signal.input_second_moment, plan.method, moment_seed(plan.seed, family.family)),
-        trials=plan.trials,
         search_steps=plan.search_steps,
         finalists=plan.finalists,
         outbox=outbox,
@@ -150,6 +208,6 @@ def _check(plan: StudyPlan) -> None:
         raise ValueError(f"a study names one or more families, each once, got {names}")
     if not 1 <= plan.search_steps <= plan.recipe.steps:
         raise ValueError(f"search_steps must lie in 1 to {plan.recipe.steps} (steps), got {plan.search_steps}")
-    for name, number in (("trials", plan.trials), ("finalists", plan.finalists), ("seeds", plan.seeds)):
+    for name, number in (("trials", plan.budget.trials), ("finalists", plan.finalists), ("seeds", plan.seeds)):
         if number < 1:
             raise ValueError(f"{name} must be at least 1, got {number}")

@@ -12,6 +12,7 @@ from vi3nr.ensemble.interface import WORST_SCORE, Member, MemberState, Progress
 from workers.arms import bias_label
 from workers.events import Event, TrialFinished
 from workers.jobs import MAX_ATTEMPTS, Job, Setting
+from workers.race import BY_CLOCK, Contender
 from workers.scheduler import segment_length
 from workers.search import Asked, FamilySearch, Outcome
 from workers.search_space import SearchSpace
@@ -40,6 +41,8 @@ class _Live:
 class TrialPhase:
     """Asks only when called for a free slot, counts an order once, and knows its finalists when it is done.
 
+    When to ask and when to end is the study's decision.
+
     What has happened is appended to ``outbox``.
     """
 
@@ -50,21 +53,43 @@ class TrialPhase:
         space: SearchSpace,
         moments: Moments,
         *,
-        trials: int,
         search_steps: int,
         finalists: int,
         outbox: list[Event],
     ) -> None:
         self._setting, self._search, self._space, self._moments = setting, search, space, moments
-        self._trials, self._steps, self._finalists, self._outbox = trials, search_steps, finalists, outbox
+        self._steps, self._finalists, self._outbox = search_steps, finalists, outbox
         self._segment = segment_length(search_steps)
+        self._over: str | None = None
         self._live: dict[str, _Live] = {}
         self._states: dict[int, MemberState] = {}  # by order, of the present best only
 
     @property
+    def ended(self) -> str | None:
+        """The limit that ended the search; None while it goes on."""
+        return self._search.ended or self._over
+
+    @property
     def done(self) -> bool:
-        """Whether all trials asked for have finished."""
-        return len(self._search.outcomes) >= self._trials and not self._live
+        """Whether the search has ended and nothing of it is still training."""
+        return self.ended is not None and not self._live
+
+    def judge(self, ended: str | None) -> None:
+        """Take the study's verdict: the limit that is spent, or that the search goes on."""
+        self._over = ended
+        if ended in BY_CLOCK:
+            self._search.end(ended)
+
+    def contender(self, equal_share: int) -> Contender:
+        """How the family stands in the race for the next trial."""
+        search = self._search
+        share = max(equal_share, min(search.start_points, 2 * equal_share))
+        return Contender(self.finished + self.running, share, search.promise, search.expected_best)
+
+    @property
+    def input_second_moment(self) -> float:
+        """E x^2 of the coordinates."""
+        return self._moments.input_second_moment
 
     @property
     def running(self) -> int:
@@ -80,6 +105,12 @@ class TrialPhase:
     def steps_done(self) -> int:
         """Member steps behind us; a pruned trial has saved its remaining ones and counts whole."""
         return self.finished * self._steps + sum(live.step for live in self._live.values())
+
+    @property
+    def steps_trained(self) -> int:
+        """Member steps that were really made."""
+        finished = sum(outcome.curve[-1][0] for outcome in self._search.outcomes if outcome.curve)
+        return finished + sum(live.step for live in self._live.values())
 
     @property
     def seconds(self) -> float:
@@ -101,6 +132,10 @@ class TrialPhase:
             raise ValueError(f"no trial of {self._setting.family} reached the search horizon: {reason}")
         return best
 
+    def learning_rate(self, params: Mapping[str, float]) -> float:
+        """The rate that a trial of these numbers trains at."""
+        return self._space.learning_rate(params)
+
     def config(self, params: Mapping[str, float]) -> InitConfig:
         """The init config of searched numbers."""
         moments = self._moments
@@ -117,41 +152,40 @@ class TrialPhase:
         return self._states.get(order)
 
     def next_job(self) -> Job | None:
-        """Ask for a trial and make it a member; None when enough are running or finished. Only for a free slot.
+        """Ask for a trial and make it a member. Only for a free slot.
 
-        A config that cannot be built (its biases leave the weights no variance) ends at once with the worst score.
+        None where the config cannot be built (its biases leave the weights no variance): the trial has then ended with
+        the worst score.
         """
-        while self.finished + len(self._live) < self._trials:
-            asked = self._search.ask()
-            try:
-                config = self.config(asked.params)
-            except (ValueError, ArithmeticError) as error:
-                self._tell(self._search.finish(asked.number, WORST_SCORE, note=str(error)))
-                continue
-            self._search.describe(asked.number, self._facts(config))
-            key = f"{self._setting.study_id} {self._setting.family} trial {asked.number}"
-            self._live[key] = _Live(asked)
-            member = Member(key, config, asked.seed, self._setting.learning_rate, self._steps)
-            return Job.of(self._setting, member, self._steps)
-        return None
+        asked = self._search.ask()
+        try:
+            config = self.config(asked.params)
+        except (ValueError, ArithmeticError) as error:
+            self._tell(self._search.finish(asked.number, note=str(error)))
+            return None
+        self._search.describe(asked.number, self._facts(config))
+        key = f"{self._setting.study_id} {self._setting.family} trial {asked.number}"
+        self._live[key] = _Live(asked)
+        member = Member(key, config, asked.seed, self._space.learning_rate(asked.params), self._steps)
+        return Job.of(self._setting, member, self._steps)
 
     def absorb(self, progress: Progress) -> bool:
         """Take a report in; True if the trial is pruned and has to leave its slot."""
         live = self._live[progress.key]
         live.step, live.seconds = progress.step, live.seconds + progress.seconds
         number = live.asked.number
-        score = WORST_SCORE if progress.diverged else progress.score
+        psnr = WORST_SCORE if progress.diverged else progress.score
         if not progress.finished and progress.step % self._segment:
             return False  # a turn cut short for a neighbour on the same device
-        prune = self._search.report(number, progress.step, score)
+        prune = self._search.report(number, progress.step, psnr)
         if not (progress.finished or prune):
             return False
         del self._live[progress.key]
         self._search.describe(number, {"best_score": progress.best_score, "best_step": progress.best_step})
         if not progress.finished:
-            self._tell(self._search.prune(number, score, seconds=live.seconds))
+            self._tell(self._search.prune(number, seconds=live.seconds))
             return True
-        self._tell(self._search.finish(number, score, seconds=live.seconds))
+        self._tell(self._search.finish(number, seconds=live.seconds))
         if progress.state is not None:
             self._keep(live.asked.order, progress.state)
         return False

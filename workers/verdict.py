@@ -6,16 +6,16 @@ from collections.abc import Sequence
 
 from vi3nr.activations import activation
 from vi3nr.config import Stability
+from vi3nr.ensemble.interface import WORST_SCORE
 from vi3nr.theory import stable_sigma_p
 from workers.arms import ArmSpec, bias_label
 from workers.events import Run
+from workers.objective import Objective
 from workers.plan import StudyPlan
 from workers.result import Arm, Comparison, FamilyResult, Interval, StudyResult, memorising_warning
 from workers.statistics import mean_interval, paired_interval
 
-__all__ = ["METRIC", "arm_of", "compare", "family_result", "study_result"]
-
-METRIC = "PSNR over all points in dB, data range 2"
+__all__ = ["arm_of", "compare", "family_result", "study_result"]
 
 
 def arm_of(spec: ArmSpec, runs: Sequence[Run]) -> Arm:
@@ -30,6 +30,7 @@ def arm_of(spec: ArmSpec, runs: Sequence[Run]) -> Arm:
         sigma_p=config.sigma_p,
         sigma_p_first=config.sigma_p_first,
         bias_first=bias_label(config),
+        learning_rate=spec.learning_rate,
         score=mean_interval(values),
         values=values,
         diverged=sum(run.diverged for run in runs),
@@ -38,7 +39,7 @@ def arm_of(spec: ArmSpec, runs: Sequence[Run]) -> Arm:
     )
 
 
-def compare(found: Arm, baseline: Arm) -> Comparison:
+def compare(found: Arm, baseline: Arm, objective: Objective) -> Comparison:
     """The best found config against the best usual one, over the seeds that both were trained from."""
     gain = paired_interval(dict(enumerate(found.values)), dict(enumerate(baseline.values)))
     if gain.low is not None and gain.low > 0.0:
@@ -47,11 +48,11 @@ def compare(found: Arm, baseline: Arm) -> Comparison:
         verdict = "worse"
     else:
         verdict = "as_good"
-    return Comparison(baseline.name, gain, verdict, _sentence(found.name, baseline.name, gain, verdict))
+    return Comparison(baseline.name, gain, verdict, _sentence(found.name, baseline.name, gain, verdict, objective))
 
 
 def family_result(
-    family: str, learning_rate: float, arms: Sequence[Arm], *, replicates: int, trials: int
+    family: str, arms: Sequence[Arm], *, replicates: int, trials: int, objective: Objective
 ) -> FamilyResult:
     """Rank a family's arms. The winner is the best mean among the arms with all ``replicates``."""
     ranked = sorted(arms, key=lambda arm: -arm.score.mean)
@@ -62,9 +63,9 @@ def family_result(
     stable = _stability(winner)
     return FamilyResult(
         family=family,
-        learning_rate=learning_rate,
+        learning_rate=winner.learning_rate,
         winner=winner,
-        comparison=None if found is None or usual is None else compare(found, usual),
+        comparison=None if found is None or usual is None else compare(found, usual, objective),
         arms=tuple(ranked),
         trials=trials,
         stability_sigma_p=stable.sigma_p,
@@ -72,33 +73,38 @@ def family_result(
     )
 
 
-def study_result(plan: StudyPlan, families: Sequence[FamilyResult], *, points: int, channels: int) -> StudyResult:
+def study_result(
+    plan: StudyPlan, families: Sequence[FamilyResult], ended: str, *, points: int, channels: int
+) -> StudyResult:
     """Rank the families by their winners' means, and say what a reader should beware of."""
     ranked = sorted(families, key=lambda family: -family.winner.score.mean)
     return StudyResult(
-        objective=plan.objective,
-        metric=METRIC,
+        objective=plan.objective.name,
+        metric=plan.objective.metric,
+        unit=plan.objective.unit,
         steps=plan.recipe.steps,
         search_steps=plan.search_steps,
+        search_ended_by=ended,
         points=points,
         families=tuple(ranked),
         warnings=(*_memorising(ranked[0].winner, points, channels), *_diverged(ranked)),
     )
 
 
-def _sentence(found: str, usual: str, gain: Interval, verdict: str) -> str:
+def _sentence(found: str, usual: str, gain: Interval, verdict: str, objective: Objective) -> str:
+    unit, digits = objective.unit, 1 if objective.unit == "dB" else 0
+    by = f"{gain.mean:+.{digits}f} {unit}"
     if gain.low is None or gain.high is None:
-        return f"{found} scores {gain.mean:+.1f} dB against {usual} on one seed; one seed cannot tell which is better."
-    interval = f"95 % interval {gain.low:.1f} to {gain.high:.1f}, {gain.n} seeds"
+        return f"{found} scores {by} against {usual} on one seed; one seed cannot tell which is better."
+    interval = f"95 % interval {gain.low:.{digits}f} to {gain.high:.{digits}f}, {gain.n} seeds"
     if verdict == "better":
-        return f"{found} gains {gain.mean:.1f} dB ({interval}) over {usual}."
+        return f"{found} gains {gain.mean:.{digits}f} {unit} ({interval}) over {usual}."
     if verdict == "worse":
-        return f"Your usual default, {usual}, is already best: keep it. {found} loses {-gain.mean:.1f} dB ({interval})."
+        loss = f"{-gain.mean:.{digits}f} {unit}"
+        return f"Your usual default, {usual}, is already best: keep it. {found} loses {loss} ({interval})."
     if gain.mean < 0.0:
-        return (
-            f"{found} is about as good as {usual}: {gain.mean:+.1f} dB ({interval}). If that is your default, keep it."
-        )
-    return f"{found} is as good as {usual}, but not clearly better: {gain.mean:+.1f} dB ({interval})."
+        return f"{found} is about as good as {usual}: {by} ({interval}). If that is your default, keep it."
+    return f"{found} is as good as {usual}, but not clearly better: {by} ({interval})."
 
 
 def _stability(winner: Arm) -> Stability:
@@ -115,5 +121,6 @@ def _memorising(winner: Arm, points: int, channels: int) -> list[str]:
 def _diverged(families: Sequence[FamilyResult]) -> list[str]:
     arms = [arm for family in families for arm in family.arms if arm.diverged]
     return [
-        f"{arm.name} diverged in {arm.diverged} of {arm.score.n} runs; each of them counts as -100 dB." for arm in arms
+        f"{arm.name} diverged in {arm.diverged} of {arm.score.n} runs; each of them counts as {WORST_SCORE:.0f} dB."
+        for arm in arms
     ]

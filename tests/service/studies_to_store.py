@@ -12,7 +12,8 @@ from vi3nr.ensemble.interface import Recipe
 from vi3nr.profile import vi3nr_config
 from vi3nr.signals import image_signal
 from workers.events import Run
-from workers.plan import BiasChoice, FamilyPlan, Network, Range, StudyPlan
+from workers.objective import Objective
+from workers.plan import BiasChoice, Budget, FamilyPlan, Network, Range, StudyPlan
 from workers.result import Arm, Comparison, FamilyResult, Interval, ProgressNote, StudyResult
 
 EXPIRED, LONG = -1.0, 3600.0  # lease seconds
@@ -30,11 +31,11 @@ def plan(study_id: str) -> StudyPlan:
         families=(gaussian, FamilyPlan("sine")),
         network=Network(8, 1),
         recipe=Recipe(50),
-        trials=4,
+        budget=Budget(4),
         seed=0,
         search_steps=20,
         method="analytic",
-        objective="fit",
+        objective=Objective(),
         finalists=1,
         seeds=2,
         baselines=None,

@@ -15,7 +15,8 @@ from service.store import Store, new_id
 from vi3nr.ensemble.interface import Recipe
 from vi3nr.signals import image_signal
 from workers.engine import Engine
-from workers.plan import FamilyPlan, Network, StudyPlan
+from workers.objective import Objective
+from workers.plan import Budget, FamilyPlan, Network, StudyPlan
 from workers.pool_local import LocalPool
 from workers.storage import open_storage
 
@@ -23,7 +24,7 @@ from workers.storage import open_storage
 def tiny_plan(trials: int = 5) -> StudyPlan:
     return StudyPlan(
         study_id=new_id(), families=(FamilyPlan("gaussian"),), network=Network(8, 1), recipe=Recipe(20), trials=trials,
-        seed=0, search_steps=8, method="analytic", objective="fit", finalists=1, seeds=2,
+        seed=0, search_steps=8, method="analytic", objective=Objective(), finalists=1, seeds=2,
         baselines=("pytorch_default",),
     )  # fmt: skip
 

@@ -13,7 +13,8 @@ from vi3nr.ensemble.interface import Recipe
 from vi3nr.signals import Signal, image_signal
 from workers.engine import Engine
 from workers.events import Event, Run, RunFinished, StudyCompleted, StudyFailed, TrialFinished
-from workers.plan import FamilyPlan, Network, StudyPlan
+from workers.objective import Objective
+from workers.plan import Budget, FamilyPlan, Network, StudyPlan
 from workers.result import StudyResult
 from workers.study import optuna_study_name
 
@@ -30,20 +31,23 @@ PLAN = StudyPlan(
     families=(FamilyPlan("gaussian"),),
     network=Network(width=8, hidden_layers=1),
     recipe=Recipe(steps=200),
-    trials=8,
+    budget=Budget(trials=8),
     seed=3,
     search_steps=80,
     method="analytic",
-    objective="fit",
+    objective=Objective(),
     finalists=2,
     seeds=3,
     baselines=None,
 )
 
 
-def plan(study_id: str, families: Sequence[str] = ("gaussian",), **changes: object) -> StudyPlan:
+def plan(
+    study_id: str, families: Sequence[str] = ("gaussian",), trials: int = PLAN.budget.trials, **changes: object
+) -> StudyPlan:
     """The small study under a name, with changes."""
-    return replace(PLAN, study_id=study_id, families=tuple(FamilyPlan(name) for name in families), **changes)
+    chosen = tuple(FamilyPlan(name) for name in families)
+    return replace(PLAN, study_id=study_id, families=chosen, **{"budget": Budget(trials), **changes})
 
 
 @dataclass

@@ -14,7 +14,8 @@ from small_study import PLAN, Record, drive, plan, small_signal, trials_of
 from vi3nr.ensemble.interface import WORST_SCORE
 from workers.engine import Engine
 from workers.events import StudyProgressed
-from workers.plan import BiasChoice, FamilyPlan
+from workers.objective import Objective
+from workers.plan import BiasChoice, Budget, FamilyPlan, Range
 from workers.runs import CONTINUATION
 from workers.seeds import confirmation_seed
 from workers.storage import open_storage
@@ -33,31 +34,121 @@ def counted(storage, study_id, family="gaussian"):
 
 
 def assert_whole(storage, record, asked):
-    """Every order counted once, no run twice, nothing left running, and an answer."""
+    """Every order counted once, as many as the budget has, no run twice, nothing left running, and an answer."""
+    each = {}
     for family in asked.families:
         orders = Counter(trial.user_attrs["order"] for trial in counted(storage, asked.study_id, family.family))
-        assert len(orders) == asked.trials
         assert set(orders.values()) == {1}
+        assert sorted(orders) == list(range(len(orders)))
         states = {trial.state for trial in trials_of(storage, asked.study_id, family.family)}
         assert states <= {*COUNTED, TrialState.FAIL}
+        each[family.family] = len(orders)
+    assert sum(each.values()) == asked.budget.trials * len(each)
+    assert min(each.values()) >= asked.budget.trials // 2
     runs = Counter((run.family, run.arm, run.replicate) for run in record.runs)
     assert set(runs.values()) == {1}
-    assert [family.trials for family in record.results[asked.study_id].families] == [asked.trials] * len(asked.families)
+    assert {family.family: family.trials for family in record.results[asked.study_id].families} == each
+    return each
 
 
 @pytest.mark.parametrize("slots", [(1,), (1, 1), (2, 3)])
 def test_a_study_completes_with_exactly_the_trials_asked_for(storage, slots):
-    """Whatever the devices, each family ends with the number of counted trials in the plan, numbered from 0."""
+    """Whatever the devices, the families end with the number of counted trials in the plan, numbered from 0."""
     asked = plan(f"complete {slots}", ("gaussian", "sine"))
     pool = FakePool(slots)
     engine = Engine(pool, storage)
     engine.add(asked, SIGNAL, [], lease=1)
     record = drive(engine, Record())
-    assert_whole(storage, record, asked)
-    for family in ("gaussian", "sine"):
-        assert [trial.number for trial in trials_of(storage, asked.study_id, family)] == list(range(asked.trials))
+    for family, trials in assert_whole(storage, record, asked).items():
+        assert [trial.number for trial in trials_of(storage, asked.study_id, family)] == list(range(trials))
+    assert record.results[asked.study_id].search_ended_by == "trials"
     assert pool.seated == 0
     assert pool.signals == {}
+
+
+def test_the_race_gives_trials_to_the_family_that_promises_more(storage):
+    """A family 10 dB behind gets its equal share and no more; without the race both get the same."""
+
+    def uneven(config, seed):
+        return landscape(config, seed) - (10.0 if config.family == "sine" else 0.0)
+
+    for race, trials in ((True, {"gaussian": 18, "sine": 6}), (False, {"gaussian": 12, "sine": 12})):
+        asked = plan(f"race {race}", ("gaussian", "sine"), trials=12, race=race)
+        engine = Engine(FakePool((2,), score=uneven), storage)
+        engine.add(asked, SIGNAL, [], lease=1)
+        assert assert_whole(storage, drive(engine, Record()), asked) == trials
+
+
+def test_a_compute_budget_ends_the_search_and_keeps_the_confirmation(storage):
+    """The search stops where what is left is needed to confirm. What it cannot know beforehand is whether usual rules
+    will be tried at a third sigma_a, when another finalist takes the lead: eight runs here."""
+    asked = plan("compute", budget=Budget(1000, compute_seconds=80.0), seeds=2)
+    engine = Engine(FakePool((1,)), storage)
+    engine.add(asked, SIGNAL, [], lease=1)
+    record = drive(engine, Record())
+    result = record.results["compute"]
+    spent = [event.progress.device_seconds for event in record.events if isinstance(event, StudyProgressed)][-1]
+    assert result.search_ended_by == "compute_seconds"
+    assert 5 < result.families[0].trials < 60
+    training = 0.01 * PLAN.recipe.steps
+    assert 80.0 - 2 * training <= spent <= 80.0 + 9 * training
+
+
+def test_a_wall_clock_budget_counts_from_the_first_start_and_holds_after_a_restart(storage):
+    """A study taken up again long after it began tries nothing more; whoever takes it up later knows that it ended."""
+    asked = plan("wall", budget=Budget(1000, seconds=3600.0), seeds=2)
+    first = Engine(FakePool((1,)), storage)
+    first.add(asked, SIGNAL, [], lease=1)
+    record = drive(first, Record(), lambda steps: steps == 30)
+    second = Engine(FakePool((1,)), storage)
+    second.add(asked, SIGNAL, record.runs, lease=2, elapsed=3601.0)
+    drive(second, record, lambda steps: steps == 2)
+    third = Engine(FakePool((1,)), storage)
+    third.add(asked, SIGNAL, record.runs, lease=3)
+    drive(third, record)
+    result = record.results["wall"]
+    assert result.search_ended_by == "seconds"
+    assert result.families[0].trials == len(counted(storage, "wall")) < 10
+
+
+@pytest.mark.parametrize(
+    "objective", [Objective("area"), Objective("steps_to_target", target=27.0)], ids=lambda one: one.name
+)
+def test_the_objective_runs_through_the_whole_study(storage, objective):
+    """Trials, finalists that go on and confirmations score by it, each over its whole curve from the first step."""
+    asked = plan(f"objective {objective.name}", objective=objective)
+    engine = Engine(FakePool((1,)), storage)
+    engine.add(asked, SIGNAL, [], lease=1)
+    record = drive(engine, Record())
+    result = record.results[asked.study_id]
+    assert (result.objective, result.unit) == (objective.name, objective.unit)
+    for run in record.runs:
+        assert run.score == objective.score(run.curve, asked.recipe.steps)
+        assert run.curve[0][0] <= asked.recipe.steps // 8
+        assert run.curve[-1][0] == asked.recipe.steps
+    best = next(trial for trial in trials_of(storage, asked.study_id) if trial.state == TrialState.COMPLETE)
+    assert best.value == best.intermediate_values[asked.search_steps]
+
+
+def test_a_searched_learning_rate_trains_each_trial_at_its_own(storage):
+    """Members train at the rate of their trial, finalists keep theirs, and usual rules are tried at both rates."""
+    pool = FakePool((1,))
+    engine = Engine(pool, storage)
+    family = FamilyPlan("gaussian", learning_rate=Range(1e-4, 1e-2), output_scale=Range(0.1, 0.5))
+    asked = replace(plan("rates"), families=(family,))
+    engine.add(asked, SIGNAL, [], lease=1)
+    record = drive(engine, Record())
+    rates = [trial.params["learning rate"] for trial in trials_of(storage, "rates")]
+    searching = [member.learning_rate for member in pool.trained if member.until == asked.search_steps]
+    assert searching == rates
+    assert len(set(rates)) > 2
+    result = record.results["rates"].families[0]
+    found = [arm for arm in result.arms if arm.kind == "finalist"]
+    assert {arm.learning_rate for arm in found} <= set(rates)
+    assert {arm.learning_rate for arm in result.arms if arm.kind == "baseline"} > {1e-3}
+    scale = found[0].init_config.sigma_p_output / found[0].init_config.sigma_p
+    trial = next(trial for trial in trials_of(storage, "rates") if trial.number == found[0].trial)
+    assert scale == pytest.approx(trial.params["output scale"])
 
 
 def test_a_formula_is_searched_like_any_family(storage):
@@ -165,7 +256,7 @@ def test_a_trial_is_asked_for_only_when_a_slot_is_free(storage, slots):
     asked = plan(study_id, trials=5)
     engine.add(asked, SIGNAL, [], lease=1)
     record, most = Record(), 0
-    while len(record.trials) < asked.trials:
+    while len(record.trials) < asked.budget.trials:
         record.take(engine.step(0.0))
         running = sum(trial.state == TrialState.RUNNING for trial in trials_of(storage, study_id))
         assert running <= pool.seated

@@ -90,7 +90,7 @@ def test_a_crash_at_any_write_changes_nothing_of_the_answer(url, uninterrupted, 
     drive(second, record)
     assert answer(record, asked.study_id) == uninterrupted
     trials = trials_of(storage, asked.study_id)
-    assert sorted(t.user_attrs["order"] for t in trials if t.state in COUNTED) == list(range(asked.trials))
+    assert sorted(t.user_attrs["order"] for t in trials if t.state in COUNTED) == list(range(asked.budget.trials))
     assert {trial.state for trial in trials} <= {*COUNTED, TrialState.FAIL}
 
 
@@ -113,7 +113,7 @@ def test_finished_trials_and_recorded_runs_stay_as_they_were(url, slots, steps):
         t.number: (t.value, t.params, t.user_attrs) for t in trials_of(storage, asked.study_id) if t.state in COUNTED
     }
     assert before.items() <= after.items()
-    assert sorted(facts["order"] for _, _, facts in after.values()) == list(range(asked.trials))
+    assert sorted(facts["order"] for _, _, facts in after.values()) == list(range(asked.budget.trials))
     assert len({(run.arm, run.replicate) for run in record.runs}) == len(record.runs)
     assert asked.study_id in record.results
 
@@ -124,7 +124,7 @@ def test_a_finalist_whose_state_was_lost_is_trained_again_from_its_own_seed(url)
     storage = open_storage(url)
     first, record = Engine(FakePool((1,)), storage), Record()
     first.add(asked, SIGNAL, [], lease=1)
-    drive(first, record, lambda _: len(record.trials) == asked.trials)
+    drive(first, record, lambda _: len(record.trials) == asked.budget.trials)
     pool = FakePool((1,))
     second = Engine(pool, open_storage(url))
     second.add(asked, SIGNAL, record.runs, lease=2)
@@ -162,4 +162,4 @@ def test_a_runner_thought_dead_cannot_make_a_trial_count_twice(url):
     for _ in range(3):
         old.step(0.0)
     drive(new, record)
-    assert record.results[asked.study_id].families[0].trials == asked.trials
+    assert record.results[asked.study_id].families[0].trials == asked.budget.trials

@@ -11,9 +11,11 @@ from sqlalchemy import text
 
 from vi3nr.ensemble.interface import WORST_SCORE
 from workers.jobs import MAX_ATTEMPTS
+from workers.objective import Objective
 from workers.search import FamilySearch
 from workers.storage import StorageUnavailableError, open_storage, persistently
 
+FIT = Objective()
 AXES = {"x": FloatDistribution(0.1, 10.0, log=True), "y": FloatDistribution(0.0, 1.0)}
 START = ({"x": 1.0, "y": 0.5}, {"x": 1.0, "y": 0.5}, {"x": 2.0, "y": 0.1})
 
@@ -23,19 +25,26 @@ def storage(tmp_path_factory):
     return open_storage(f"sqlite:///{tmp_path_factory.mktemp('optuna') / 'trials.db'}")
 
 
-def open_search(storage, name, lease=1, seed=0):
-    return FamilySearch(storage, name, "gaussian", AXES, START, search_steps=80, seed=seed, lease=lease)
+def open_search(storage, name, lease=1, seed=0, objective=FIT):
+    return FamilySearch(
+        storage, name, "gaussian", AXES, START, objective=objective, search_steps=80, steps=200, seed=seed, lease=lease
+    )
 
 
 def trials(storage, name):
     return optuna.load_study(study_name=name, storage=storage).get_trials()
 
 
+def finish(search, asked, psnr):
+    search.report(asked.number, 80, psnr)
+    return search.finish(asked.number)
+
+
 def train(search, count):
     done = []
     for _ in range(count):
         asked = search.ask()
-        done.append(search.finish(asked.number, -((asked.params["x"] - 1.5) ** 2)))
+        done.append(finish(search, asked, -((asked.params["x"] - 1.5) ** 2)))
     return done
 
 
@@ -79,7 +88,7 @@ def test_a_lost_trial_is_asked_for_again_until_its_last_attempt(storage):
 def test_recovery_fails_the_running_and_keeps_the_finished(storage):
     """A new lease re-queues what an older one left running, once, and leaves the rest alone; twice changes nothing."""
     old = open_search(storage, "recovery", lease=1)
-    done = old.finish(old.ask().number, 5.0)
+    done = finish(old, old.ask(), 5.0)
     lost = [old.ask(), old.ask()]
     new = open_search(storage, "recovery", lease=2)
     new.recover()
@@ -103,7 +112,7 @@ def test_late_words_of_an_old_lease_change_nothing(storage):
     new = open_search(storage, "late", lease=2)
     old.describe(asked.number, {"sigma_a": 1.0})
     assert old.report(asked.number, 40, 1.0) is False
-    old.finish(asked.number, 99.0)
+    old.finish(asked.number)
     assert trials(storage, "late")[0].state == TrialState.FAIL
     assert new.outcomes == []
     assert new.ask().order == asked.order
@@ -116,7 +125,7 @@ def test_pruning_waits_for_the_start_points_and_for_a_checkpoint(storage):
     def run(score):
         asked = search.ask()
         verdicts = [search.report(asked.number, step, score) for step in range(10, 90, 10)]
-        search.finish(asked.number, score)
+        search.finish(asked.number)
         return verdicts
 
     assert not any(run(WORST_SCORE))
@@ -174,3 +183,23 @@ def test_a_runners_end_costs_a_trial_no_attempt(storage):
     last = open_search(storage, "restarts", lease=99)
     assert [outcome.order for outcome in train(last, 3)] == [0, 1, 2]
     assert last.dropped == 0
+
+
+def test_a_limit_of_the_clock_that_ended_the_search_is_written_down(storage):
+    """Whoever takes the study up again knows that nothing more is to be asked for, and why."""
+    open_search(storage, "ended").end("seconds")
+    assert open_search(storage, "ended", lease=2).ended == "seconds"
+
+
+def test_curves_survive_whatever_the_objective_reports(storage):
+    """Optuna holds the objective's own values; the PSNR curve of a finished trial is there after a restart."""
+    objective = Objective("steps_to_target", target=20.0)
+    search = open_search(storage, "curve", objective=objective)
+    asked = search.ask()
+    for step in range(10, 90, 10):
+        search.report(asked.number, step, step / 2.0)
+    done = search.finish(asked.number)
+    assert done.score == -40.0
+    again = open_search(storage, "curve", lease=2, objective=objective).outcomes[0]
+    assert again == done
+    assert again.curve == tuple((step, step / 2.0) for step in range(10, 90, 10))

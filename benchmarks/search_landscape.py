@@ -1,0 +1,124 @@
+"""The dense grid that careful people run, as learning curves: the yardstick of ``benchmarks.search``.
+
+    python -m benchmarks.search_landscape [--signals kodim05 ...] [--families gaussian sine] [--true-scores]
+
+12 x 12 cells over sigma_a 0.01..0.5 (sine: omega 2..100) and sigma_p 0.02..3, one sigma_p for all layers, zero bias;
+each cell one training in the setting of ``benchmarks.search``. Results are stored after every cell, so that a run that
+was stopped goes on where it was. ``--true-scores`` adds three fixed seeds for the ten best cells.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.paper_store import Row, Store
+from benchmarks.photographs import photograph
+from vi3nr.activations import activation, family_of
+from vi3nr.config import InitConfig
+from vi3nr.ensemble.cpu import CpuEnsemble
+from vi3nr.ensemble.interface import WORST_SCORE, Member, Recipe
+from vi3nr.profile import vi3nr_config
+from vi3nr.signals import Signal
+
+__all__ = ["CELLS", "GRID_SEED", "SIGMA_A", "SIGMA_P", "TRUE_SEEDS", "Landscape", "curve_of", "plane_config"]
+
+DATA = Path(__file__).parent / "data" / "search"
+SIDE, STEPS, WIDTH, HIDDEN_LAYERS = 128, 400, 64, 3
+REPORT = 20  # steps between two points of a curve
+CELLS = 12
+SIGMA_A = np.geomspace(0.01, 0.5, CELLS)
+SIGMA_P = np.geomspace(0.02, 3.0, CELLS)
+GRID_SEED = 0
+TRUE_SEEDS = (1001, 1002, 1003)
+BEST_CELLS = 10  # whose mean over the true seeds decides which is the grid's best
+
+
+def plane_config(family: str, sigma_a: float, sigma_p: float, signal: Signal) -> InitConfig:
+    """The plane's rules: one sigma_p for all layers and zero bias."""
+    widths = (signal.coordinates.shape[1], *[WIDTH] * (HIDDEN_LAYERS + 1), signal.values.shape[1])
+    return vi3nr_config(
+        activation(family, sigma_a), widths, sigma_p=sigma_p, input_second_moment=signal.input_second_moment
+    )
+
+
+def curve_of(config: InitConfig, signal: Signal, seed: int, steps: int = STEPS) -> list[float]:
+    """PSNR in dB after every ``REPORT`` steps; a training that diverges scores ``WORST_SCORE`` from there on."""
+    widths = config.layer_widths
+    ensemble = CpuEnsemble(signal, widths=widths, family=config.family, recipe=Recipe(STEPS), capacity=1)
+    ensemble.admit(Member("cell", config, seed, family_of(config.family).learning_rate, steps))
+    curve: list[float] = []
+    while len(curve) < steps // REPORT:
+        report = ensemble.advance(REPORT)[0]
+        curve.append(WORST_SCORE if report.diverged else round(report.score, 2))
+        if report.diverged:
+            curve += [WORST_SCORE] * (steps // REPORT - len(curve))
+    return curve
+
+
+class Landscape:
+    """One picture's and family's stored grid: curves by cell ``(row of sigma_a, column of sigma_p)`` and seed."""
+
+    def __init__(self, name: str, family: str) -> None:
+        self.name, self.family = name, family
+        self._store = Store(DATA / f"{name}-{family}.json")
+
+    def curve(self, row: int, column: int, seed: int, signal: Signal | None = None) -> list[float]:
+        """The stored curve, or with ``signal`` a new one. Raises KeyError for a cell that is not stored."""
+        key = f"{row},{column},{seed}"
+        if signal is None:
+            return list(self._store.rows[key]["psnr"])
+        return list(self._store.cell(key, self._measure, row, column, seed, signal)["psnr"])
+
+    def finals(self) -> np.ndarray:
+        """Scores at the full horizon of the grid's one seed, (sigma_a, sigma_p); NaN where a cell is missing."""
+        scores = np.full((CELLS, CELLS), np.nan)
+        for row in range(CELLS):
+            for column in range(CELLS):
+                if f"{row},{column},{GRID_SEED}" in self._store.rows:
+                    scores[row, column] = self.curve(row, column, GRID_SEED)[-1]
+        return scores
+
+    def best_cells(self) -> list[tuple[int, int]]:
+        """The cells with the highest scores, best first; the grid must be complete."""
+        order = np.argsort(-self.finals(), axis=None, kind="stable")[:BEST_CELLS]
+        return [(int(cell) // CELLS, int(cell) % CELLS) for cell in order]
+
+    def true_score(self, row: int, column: int) -> float:
+        """Mean over the three fixed seeds. Raises KeyError where they are not stored."""
+        return float(np.mean([self.curve(row, column, seed)[-1] for seed in TRUE_SEEDS]))
+
+    def best_true_score(self) -> float:
+        """What the grid's user gets: the best mean over the fixed seeds among the best cells."""
+        return max(self.true_score(*cell) for cell in self.best_cells())
+
+    def _measure(self, row: int, column: int, seed: int, signal: Signal) -> Row:
+        config = plane_config(self.family, float(SIGMA_A[row]), float(SIGMA_P[column]), signal)
+        return {"psnr": curve_of(config, signal, seed)}
+
+
+def main() -> None:
+    """Train the cells that are missing."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--signals", nargs="+", default=["kodim05", "kodim20", "kodim23"])
+    parser.add_argument("--families", nargs="+", default=["gaussian", "sine"])
+    parser.add_argument("--true-scores", action="store_true")
+    arguments = parser.parse_args()
+    for family in arguments.families:
+        for name in arguments.signals:
+            landscape, signal = Landscape(name, family), photograph(name, SIDE)
+            for row in range(CELLS):
+                for column in range(CELLS):
+                    landscape.curve(row, column, GRID_SEED, signal)
+                print(name, family, f"row {row + 1} of {CELLS}", flush=True)
+            if arguments.true_scores:
+                for cell in landscape.best_cells():
+                    for seed in TRUE_SEEDS:
+                        landscape.curve(*cell, seed, signal)
+                print(name, family, f"best of the grid: {landscape.best_true_score():.2f} dB", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""Which family gets the next trial, and whether the search is over. Pure: it knows neither torch nor optuna.
+
+Every family first gets half of its share; the other half of all trials goes where the score is expected to improve
+most on the best that any family has shown. A family far behind gets no more; families that are level share.
+Both answers are functions of the record, but for the seconds on the clock: the caller writes that verdict down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from workers.plan import Budget
+
+__all__ = ["BY_CLOCK", "Contender", "Spent", "exhausted", "next_family"]
+
+BY_CLOCK = ("seconds", "compute_seconds")  # verdicts that the record alone would not give again
+
+LEVEL = 1e-3  # of the score's unit: improvements smaller than this are none, and the family with fewest trials goes on
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A family in the race. ``asked`` counts its finished and running trials."""
+
+    asked: int
+    equal_share: int  # trials before the families are compared
+    promise: Callable[[float], float]  # expected improvement on a given score
+    best: Callable[[], float]  # the score that its surface expects of its best point
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What a study has used up so far, and what its confirmation will still take."""
+
+    trials: int  # finished or running, all families
+    seconds: float
+    compute_seconds: float
+    compute_ahead: float  # device seconds of the runs that are still to come
+
+
+def next_family(contenders: Sequence[Contender]) -> int:
+    """The index of the family to try next; the first of equals."""
+    behind = [place for place, one in enumerate(contenders) if one.asked < one.equal_share]
+    if behind or len(contenders) == 1:
+        return min(behind or [0], key=lambda place: contenders[place].asked)
+    best = max(one.best() for one in contenders)
+    gains = [one.promise(best) for one in contenders]
+    level = [place for place, gain in enumerate(gains) if gain >= max(gains) - LEVEL]
+    return min(level, key=lambda place: contenders[place].asked)
+
+
+def exhausted(budget: Budget, families: int, spent: Spent, *, begun: bool) -> str | None:
+    """The limit that ends the search (``trials``, ``seconds`` or ``compute_seconds``); None: it goes on.
+
+    ``begun``: whether every family has finished a trial; before, no clock ends the search.
+    """
+    if spent.trials >= budget.trials * families:
+        return "trials"
+    if not begun:
+        return None
+    if budget.compute_seconds is not None and spent.compute_seconds + spent.compute_ahead >= budget.compute_seconds:
+        return "compute_seconds"
+    if budget.seconds is not None:
+        devices = max(1.0, spent.compute_seconds / spent.seconds) if spent.seconds > 0.0 else 1.0
+        if spent.seconds + spent.compute_ahead / devices >= budget.seconds:
+            return "seconds"
+    return None
