@@ -73,6 +73,8 @@ class StudyRow(Base):
         CheckConstraint(f"state IN ({States})", name="state"),
         Index(None, "created", "id"),
         Index(None, "state", "created"),
+        Index(None, "fingerprint"),
+        Index(None, "kinship"),
     )
 
     id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
@@ -94,6 +96,9 @@ class StudyRow(Base):
     created: Mapped[float]
     started: Mapped[float | None]
     finished: Mapped[float | None]
+    # The same for the same request on the same data, and for studies whose trials can be compared; see service.kinship.
+    fingerprint: Mapped[str | None] = mapped_column(String(64))
+    kinship: Mapped[str | None] = mapped_column(String(64))
 
 
 class RunRow(Base):

@@ -232,9 +232,8 @@ def _bias_errors(request: StudyRequest, dataset: Dataset) -> Iterator[FieldError
         )
         for field, rule, axis, fan_in in rules:
             floor = 1.0 / math.sqrt(3.0 * fan_in)  # the std of nn.Linear's own biases
-            if isinstance(axis, str):  # the same as the hidden layers'
-                axis = asked.sigma_p
-            highest = axis.high if isinstance(axis, RangeRequest) else axis
+            reach = asked.sigma_p if isinstance(axis, str) else axis  # "same": as the hidden layers
+            highest = reach.high if isinstance(reach, RangeRequest) else reach
             if highest is None:  # the default ranges of sigma_p reach above the floor, those of sigma_p_first may not
                 highest = math.inf if field == "sigma_p" else 0.0
             if rule == "torch_default" and highest <= floor:

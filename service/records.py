@@ -89,6 +89,7 @@ class ClaimedStudy:
     state: StudyState
     lease_number: int
     owner: str
+    elapsed: float  # seconds since it was first claimed
 
 
 @dataclass(frozen=True)
@@ -186,8 +187,8 @@ def _seconds_left(row: StudyRow, note: ProgressNote | None) -> float | None:
     return max(0.0, seconds / steps * (note.member_steps_total - note.member_steps_done))
 
 
-def claimed_of(row: StudyRow, dataset: DatasetRow, owner: str) -> ClaimedStudy:
-    """The record that the claiming runner gets."""
+def claimed_of(row: StudyRow, dataset: DatasetRow, owner: str, now: float) -> ClaimedStudy:
+    """The record that the claiming runner gets at the time ``now``."""
     return ClaimedStudy(
         id=row.id,
         plan=_plan.validate_python(row.plan),
@@ -195,6 +196,7 @@ def claimed_of(row: StudyRow, dataset: DatasetRow, owner: str) -> ClaimedStudy:
         state=StudyState(row.state),
         lease_number=row.lease_number,
         owner=owner,
+        elapsed=max(0.0, now - (now if row.started is None else row.started)),
     )
 
 

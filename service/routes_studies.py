@@ -13,6 +13,7 @@ from service.answers import (
     study_answer,
     trial_answer,
 )
+from service.kinship import fingerprint, kinship, with_prior
 from service.plans import study_plan
 from service.problems import Problem, documented
 from service.records import Study
@@ -21,6 +22,7 @@ from service.routes_datasets import find_dataset
 from service.schemas import StudyRequest
 from service.states import FINISHED, StudyState
 from service.store import new_id
+from workers.plan import StudyPlan
 from workers.result import StudyResult
 
 __all__ = ["router"]
@@ -40,21 +42,31 @@ NO_BEST = {
     status_code=202,
     summary="Ask for a study",
     response_model=StudyAnswer,
-    responses=documented(400, 413, 415, 422),
+    responses=documented(400, 413, 415, 422)
+    | {200: {"model": StudyAnswer, "description": "The same request was made before: its study"}},
 )
 def add_study(rooms: RoomsOf, request: StudyRequest, response: Response) -> StudyAnswer:
     """Which initialisation suits a dataset best? The study is queued; ask at Location how it stands.
 
     Trials are searched with the VI3NR initialisation, one Optuna study a family; the finalists and the usual
-    initialisations are then trained with the same fresh seeds.
+    initialisations are then trained with the same fresh seeds. The same request on the same data is answered with
+    the study that is there (200), and a like one starts from its trials, unless ``reuse`` is false.
     """
     dataset = find_dataset(rooms, request.dataset_id)
     if dataset is None:
         raise Problem.of_field("dataset_id", request.dataset_id, "there is no such dataset")
     plan, warnings = study_plan(new_id(), request, dataset, rooms.settings)
-    study = rooms.store.add_study(
-        plan=plan, dataset_id=dataset.id, request=request.model_dump(mode="json"), warnings=warnings
-    )
+    asked = request.model_dump(mode="json")
+    study = rooms.store.same_study(fingerprint(asked)) if request.reuse else None
+    if study is not None:
+        response.status_code = 200
+    else:
+        if request.reuse:
+            plan = with_prior(plan, asked, rooms.store.kin(kinship(asked)))
+        study = rooms.store.add_study(
+            plan=plan, dataset_id=dataset.id, request=asked, warnings=(*warnings, *_prior_notes(plan)),
+            fingerprint=fingerprint(asked), kinship=kinship(asked),
+        )  # fmt: skip
     response.headers["Location"] = f"/v1/studies/{study.id}"
     response.headers["Retry-After"] = str(rooms.settings.retry_after_seconds)
     return study_answer(study)
@@ -127,6 +139,14 @@ def cancel_study(rooms: RoomsOf, study_id: str) -> StudyAnswer:
     if study.state in (StudyState.COMPLETED, StudyState.FAILED):
         raise Problem(409, f"the study is {study.state.value}: there is nothing to cancel")
     return study_answer(study)
+
+
+def _prior_notes(plan: StudyPlan) -> list[str]:
+    return [
+        f"The search of {family.family} starts from the trials of {', '.join(family.prior)}, which asked for the like."
+        for family in plan.families
+        if family.prior
+    ]
 
 
 def _study(rooms: Rooms, study_id: str) -> Study:

@@ -97,7 +97,7 @@ class Runner:
             if not self._blobs.has(study.dataset.blob_key):
                 raise RuntimeError("the dataset's data is gone from the blob store; upload the file again")
             signal = Signal.from_bytes(self._blobs.get(study.dataset.blob_key))
-            self._engine.add(study.plan, signal, self._store.runs(study.id), study.lease_number)
+            self._engine.add(study.plan, signal, self._store.runs(study.id), study.lease_number, elapsed=study.elapsed)
         except StorageUnavailableError:
             raise
         except Exception as error:

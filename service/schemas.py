@@ -247,6 +247,11 @@ class StudyRequest(Request):
     baselines: list[str] | None = Field(
         default=None, description="rules to compare with; null: the customary ones of each family"
     )
+    reuse: bool = Field(
+        default=True,
+        description="answer with the study that was asked for in the same words, if there is one, and let a new one "
+        "start from the trials of studies like it; false: begin anew",
+    )
 
 
 class InitRequest(Request):

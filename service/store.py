@@ -101,12 +101,28 @@ class Store:
     # Studies, as clients see them
 
     def add_study(
-        self, *, plan: StudyPlan, dataset_id: str, request: Mapping[str, Any], warnings: Sequence[str] = ()
+        self,
+        *,
+        plan: StudyPlan,
+        dataset_id: str,
+        request: Mapping[str, Any],
+        warnings: Sequence[str] = (),
+        fingerprint: str | None = None,
+        kinship: str | None = None,
     ) -> Study:
         """Queue a study under ``plan.study_id`` (see ``new_id``). ``request`` is the client's, shown back to
-        it.
+        it; by the two marks (``service.kinship``) it is found again.
         """
-        return self._write(lambda session: store_studies.add(session, plan, dataset_id, request, warnings))
+        marks = (fingerprint, kinship)
+        return self._write(lambda session: store_studies.add(session, plan, dataset_id, request, warnings, marks))
+
+    def same_study(self, fingerprint: str) -> Study | None:
+        """The newest study of the same request that is queued, running or completed."""
+        return self._read(lambda session: store_studies.same(session, fingerprint))
+
+    def kin(self, kinship: str, limit: int = 20) -> list[Study]:
+        """Completed studies whose trials can be compared, newest first."""
+        return self._read(lambda session: store_studies.kin(session, kinship, limit))
 
     def study(self, study_id: str) -> Study | None:
         """A study, or None."""

@@ -85,7 +85,8 @@ def claim(session: Session, owner: str, lease_seconds: float, only: str | None) 
     if not changed(session, taken):
         return None
     row = session.get_one(StudyRow, study_id)
-    return claimed_of(row, session.get_one(DatasetRow, row.dataset_id), owner)
+    now = session.scalars(select(clock())).one()
+    return claimed_of(row, session.get_one(DatasetRow, row.dataset_id), owner, now)
 
 
 def renew(

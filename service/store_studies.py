@@ -16,7 +16,7 @@ from service.states import TRANSITIONS, StudyState
 from workers.plan import StudyPlan
 from workers.result import StudyResult
 
-__all__ = ["add", "by_id", "cancel", "changed", "page", "result", "transition"]
+__all__ = ["add", "by_id", "cancel", "changed", "kin", "page", "result", "same", "transition"]
 
 
 def changed(session: Session, statement: Update) -> bool:
@@ -33,7 +33,12 @@ def transition(name: str, study_id: str) -> Update:
 
 
 def add(
-    session: Session, plan: StudyPlan, dataset_id: str, request: Mapping[str, Any], warnings: Sequence[str]
+    session: Session,
+    plan: StudyPlan,
+    dataset_id: str,
+    request: Mapping[str, Any],
+    warnings: Sequence[str],
+    marks: tuple[str | None, str | None],
 ) -> Study:
     """Insert a study that waits for a runner."""
     row = StudyRow(
@@ -43,12 +48,38 @@ def add(
         request=dict(request),
         plan=plan_json(plan),
         warnings=list(warnings),
+        fingerprint=marks[0],
+        kinship=marks[1],
         lease_number=0,
         created=session.scalar(select(clock())),
     )
     session.add(row)
     session.flush()
     return study_of(row)
+
+
+def same(session: Session, fingerprint: str) -> Study | None:
+    """The newest study of this request that has its answer or is on its way to it."""
+    alive = (StudyState.QUEUED, StudyState.RUNNING, StudyState.COMPLETED)
+    found = (
+        select(StudyRow)
+        .where(StudyRow.fingerprint == fingerprint, StudyRow.state.in_(alive))
+        .order_by(StudyRow.created.desc(), StudyRow.id.desc())
+        .options(defer(StudyRow.result))
+    )
+    row = session.scalars(found.limit(1)).first()
+    return None if row is None else study_of(row)
+
+
+def kin(session: Session, kinship: str, limit: int) -> list[Study]:
+    """Completed studies whose trials can be compared, newest first."""
+    found = (
+        select(StudyRow)
+        .where(StudyRow.kinship == kinship, StudyRow.state == StudyState.COMPLETED)
+        .order_by(StudyRow.created.desc(), StudyRow.id.desc())
+        .options(defer(StudyRow.result))
+    )
+    return [study_of(row) for row in session.scalars(found.limit(limit))]
 
 
 def by_id(session: Session, study_id: str) -> Study | None:

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
-from optuna.storages import RDBStorage
-
 from vi3nr.signals import Signal
 from workers.events import Event, Run, StudyCompleted, StudyFailed, StudyProgressed
-from workers.jobs import Job
 from workers.plan import StudyPlan
-from workers.pool import Admission, Device, DeviceLost, Pool, Turn, TurnDone
-from workers.scheduler import FairShare, Pace, Position, turn_steps
-from workers.storage import StorageUnavailableError
+from workers.pool import Device, DeviceLost, Pool, TurnDone
+from workers.scheduler import LEG_SECONDS, TURN_SECONDS, FairShare, Pace, turn_steps
+from workers.seats import Resident, Seat
+from workers.storage import StorageUnavailableError, TrialStorage, persistently
 from workers.study import StudyProgram
 
 __all__ = ["Engine"]
@@ -27,36 +25,14 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
-@dataclass
-class _Resident:
-    """A member in a slot."""
-
-    study_id: str
-    job: Job
-    step: int
-
-    @property
-    def position(self) -> Position:
-        return Position(self.step, self.job.segment, self.job.member.until)
-
-
-@dataclass
-class _Seat:
-    """What the engine knows of a device: who sits in its slots, who has to go, and whether it is running a turn."""
-
-    residents: dict[str, _Resident] = field(default_factory=dict)  # by member key
-    leaving: list[str] = field(default_factory=list)
-    signals: set[str] = field(default_factory=set)  # keys of the signals in the turn that is running
-    busy: bool = False
-
-
 class Engine:
     """Runs studies until each is completed, failed or aborted. Not for use by several threads."""
 
-    def __init__(self, pool: Pool, storage: RDBStorage) -> None:
+    def __init__(self, pool: Pool, storage: TrialStorage) -> None:
         self._pool, self._storage = pool, storage
         self._studies: dict[str, StudyProgram] = {}
-        self._seats: dict[str, _Seat] = {}
+        self._seats: dict[str, Seat] = {}
+        self._waiting: dict[str, deque[Resident]] = {}  # by study: between two legs, or asked for ahead of time
         self._fair, self._pace = FairShare(), Pace()
         self._events: list[Event] = []
         self._changed: set[str] = set()
@@ -109,13 +85,18 @@ class Engine:
         """
         self._schedule()
         if self._studies and not self._events:
-            for done in self._pool.wait(timeout):
+            ended = self._pool.wait(0.0 if self._ask_ahead() else timeout)
+            for done in ended:
+                if isinstance(done, TurnDone):
+                    self._note(done)
+            for done in ended:
                 if isinstance(done, DeviceLost):
                     log.warning("%s", done.error)
                     self._lose(done.device_id)
                 else:
                     self._absorb(done)
         self._settle()
+        persistently(self._storage.flush)
         events, self._events = self._events, []
         return events
 
@@ -125,73 +106,113 @@ class Engine:
             self._lose(gone)
         self._withdraw()
         for device in devices.values():
-            seat = self._seats.setdefault(device.id, _Seat())
+            seat = self._seats.setdefault(device.id, Seat())
             if not seat.busy:
                 self._start(device, seat)
 
-    def _start(self, device: Device, seat: _Seat) -> None:
-        """Fill a device's free slots and let it run to the nearest report."""
-        admitted: list[Admission] = []
+    def _start(self, device: Device, seat: Seat) -> None:
+        """Fill a device's free slots and let it run."""
+        seat.slots = device.slots
+        admitted: list[Resident] = []
         while len(seat.residents) < device.slots:
-            resident = self._next_resident()
+            resident = self._next_resident(self._held())
             if resident is None:
                 break
             seat.residents[resident.job.member.key] = resident
-            admitted.append(Admission(resident.job.group, resident.job.member))
-        if not seat.residents:
-            return
-        steps = turn_steps(resident.position for resident in seat.residents.values())
-        groups = [resident.job.group for resident in seat.residents.values()]
-        most = self._pace.most_steps((group.signal_key, group.family) for group in groups)
-        steps = steps if most is None else min(steps, most)
-        turn = Turn(tuple(admitted), tuple(seat.leaving), steps)
-        seat.leaving = []
-        seat.signals = {resident.job.group.signal_key for resident in seat.residents.values()}
-        seat.busy = True
-        self._pool.start(device.id, turn)
+            admitted.append(resident)
+        if seat.residents:
+            self._play(device.id, seat, admitted)
 
-    def _next_resident(self) -> _Resident | None:
+    def _play(self, device_id: str, seat: Seat, admitted: Sequence[Resident]) -> None:
+        """Begin a turn to the nearest report."""
+        kinds = [resident.kind for resident in seat.residents.values()]
+        leg = self._pace.most_steps(kinds, LEG_SECONDS)
+        steps = turn_steps(resident.position for resident in seat.residents.values())
+        steps = min(steps, self._pace.most_steps(kinds, TURN_SECONDS))
+        self._pool.start(device_id, seat.turn(tuple(resident.admission(leg) for resident in admitted), steps))
+
+    def _held(self) -> Counter[str]:
+        """Slots by study."""
+        return Counter(resident.study_id for seat in self._seats.values() for resident in seat.residents.values())
+
+    def _next_resident(self, held: Counter[str]) -> Resident | None:
         """A member for a free slot, from the study that is most behind."""
-        held = Counter(resident.study_id for seat in self._seats.values() for resident in seat.residents.values())
         for study_id in self._fair.order(held):
+            if queue := self._waiting.get(study_id):
+                return queue.popleft()
             job = self._guarded(study_id, self._studies[study_id].next_job)
             if job is not None:
                 self._changed.add(study_id)
-                start = job.member.start
-                return _Resident(study_id, job, 0 if start is None else start.step)
+                return Resident.of(study_id, job)
         return None
 
-    def _absorb(self, done: TurnDone) -> None:
-        seat = self._seats.setdefault(done.device_id, _Seat())
-        seat.busy, seat.signals = False, set()
-        reported = {progress.key for progress in done.progress}
+    def _ask_ahead(self) -> bool:
+        """Ask for one member that takes the place of one that ends in a running turn; False if there is none to ask.
+
+        Only for devices of many slots, which would otherwise wait for an ask with all of them. On a device of one slot
+        an ask is a hundredth of a training, and knowing how that training ended is worth more.
+        """
+        room = sum(seat.ending for seat in self._seats.values() if seat.slots > 1)
+        held = self._held() + Counter({study_id: len(queue) for study_id, queue in self._waiting.items()})
+        if sum(len(queue) for queue in self._waiting.values()) >= room:
+            return False
+        for study_id in self._fair.order(held):
+            job = self._guarded(study_id, self._studies[study_id].next_job)
+            if job is not None:
+                self._queue(study_id).append(Resident.of(study_id, job))
+                return True
+        return False
+
+    def _queue(self, study_id: str) -> deque[Resident]:
+        return self._waiting.setdefault(study_id, deque())
+
+    def _note(self, done: TurnDone) -> None:
+        """Where the members stand. If that changes nobody's place the next turn begins before it is written down."""
+        seat = self._seats.setdefault(done.device_id, Seat())
+        seat.rest()
+        on_its_way = seat.may_go_on(done)
         for progress in done.progress:
             resident = seat.residents.get(progress.key)
             if resident is None:
                 continue  # it was aborted while the turn was running
-            group = resident.job.group
-            self._pace.learn(group.signal_key, group.family, progress.step - resident.step, progress.seconds)
+            self._pace.learn(*resident.kind, progress.step - resident.step, progress.seconds)
             resident.step = progress.step
             self._fair.charge(resident.study_id, progress.seconds)
             self._changed.add(resident.study_id)
+        if on_its_way:
+            self._play(done.device_id, seat, ())
+
+    def _absorb(self, done: TurnDone) -> None:
+        seat = self._seats[done.device_id]
+        reported = {progress.key for progress in done.progress}
+        missing = set() if seat.busy else seat.residents.keys() - reported
+        for progress in done.progress:
+            resident = seat.residents.get(progress.key)
+            if resident is None:
+                continue
             program = self._studies[resident.study_id]
-            evict = self._guarded(resident.study_id, partial(program.absorb, progress))
+            paused = progress.state is not None and progress.step < resident.job.member.until
+            report = replace(progress, finished=False, state=None) if paused else progress
+            evict = self._guarded(resident.study_id, partial(program.absorb, report))
             if evict or progress.finished:
                 seat.residents.pop(progress.key, None)
             if evict and not progress.finished:
                 seat.leaving.append(progress.key)
-        for key in seat.residents.keys() - reported:
+            if paused and not evict and resident.study_id in self._studies:
+                resident.start = progress.state
+                self._queue(resident.study_id).appendleft(resident)
+        for key in missing:
             resident = seat.residents.pop(key, None)
             if resident is not None:
                 self._lose_resident(key, resident)
 
     def _lose(self, device_id: str) -> None:
         """A device is gone, and with it what it trained."""
-        seat = self._seats.pop(device_id, _Seat())
+        seat = self._seats.pop(device_id, Seat())
         for key, resident in seat.residents.items():
             self._lose_resident(key, resident)
 
-    def _lose_resident(self, key: str, resident: _Resident) -> None:
+    def _lose_resident(self, key: str, resident: Resident) -> None:
         program = self._studies.get(resident.study_id)
         if program is not None:
             self._changed.add(resident.study_id)
@@ -235,6 +256,7 @@ class Engine:
 
     def _remove(self, study_id: str) -> None:
         program = self._studies.pop(study_id)
+        self._waiting.pop(study_id, None)
         self._fair.leave(study_id)
         self._changed.discard(study_id)
         for seat in self._seats.values():

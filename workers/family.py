@@ -14,10 +14,10 @@ from workers.arms import ArmSpec, as_found_arms, customary_arms, finalist_arm, t
 from workers.confirm import leading_finalists, missing_runs
 from workers.events import Event, Run
 from workers.jobs import Job, Setting
+from workers.outcomes import Outcome
 from workers.plan import FamilyPlan, StudyPlan
 from workers.result import FamilyResult
 from workers.runs import CONTINUATION, RunPhase, Wish
-from workers.search import Outcome
 from workers.seeds import confirmation_seed
 from workers.trials import TrialPhase
 from workers.verdict import arm_of, family_result

@@ -28,14 +28,18 @@ class Setting:
 
 @dataclass(frozen=True)
 class Job:
-    """A member to train, with a report every ``segment`` steps and at its end."""
+    """A member to train, with a report every ``segment`` steps and at its end.
+
+    At the steps ``decisions`` its study may take it out of its slot.
+    """
 
     group: Group
     member: Member
     segment: int
+    decisions: frozenset[int] = frozenset()
 
     @staticmethod
-    def of(setting: Setting, member: Member, horizon: int) -> Job:
+    def of(setting: Setting, member: Member, horizon: int, decisions: frozenset[int] = frozenset()) -> Job:
         """The job of a member whose full way is ``horizon`` steps."""
         group = Group(setting.signal_key, setting.widths, setting.family, setting.recipe)
-        return Job(group, member, segment_length(horizon))
+        return Job(group, member, segment_length(horizon), decisions)

@@ -46,6 +46,7 @@ class FamilyPlan:
     bias_first: BiasChoice | None = None
     learning_rate: Axis = None
     output_scale: Axis = None  # sigma_p of the output over that of the hidden layers
+    prior: tuple[str, ...] = ()  # studies whose trials of this family, with the same axes, are known from the start
 
 
 @dataclass(frozen=True)

@@ -40,11 +40,20 @@ class SurfaceSampler(BaseSampler):
         space: every searched axis; floats, linear or logarithmic.
         seed: the same seed and recorded trials give the same proposal.
         decibel: what a difference of 1 dB is in units of the score.
+        prior: finished trials of like studies, which count as if they were of this one.
     """
 
-    def __init__(self, space: Mapping[str, FloatDistribution], seed: int, decibel: float = 1.0) -> None:
+    def __init__(
+        self,
+        space: Mapping[str, FloatDistribution],
+        seed: int,
+        decibel: float = 1.0,
+        prior: Sequence[FrozenTrial] = (),
+    ) -> None:
         self._space = dict(space)
         self._seed, self._depth = seed, DEPTH_DB * decibel
+        known = [trial for trial in prior if trial.params.keys() == self._space.keys()]
+        self._prior = [(self._unit(trial.params), _scores([trial]).get(trial.number)) for trial in known]
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """Every axis, from the first trial on."""
@@ -92,6 +101,7 @@ class SurfaceSampler(BaseSampler):
         """The surface through the finished trials, with the running ones believed."""
         scored = _scores(trials)
         seen = [(self._unit(t.params), scored[t.number]) for t in trials if t.number in scored and t.params]
+        seen += [(place, score) for place, score in self._prior if score is not None and _inside(place)]
         if not seen or not self._space:
             return None
         seen = sorted(seen, key=lambda pair: -pair[1])[:MOST_POINTS]
@@ -145,6 +155,11 @@ def _scores(trials: Sequence[FrozenTrial]) -> dict[int, float]:
             ]
             scores[trial.number] = trial.intermediate_values[step] + (float(np.mean(gains)) if gains else 0.0)
     return scores
+
+
+def _inside(place: np.ndarray) -> bool:
+    """Whether a point of another study lies in this one's ranges."""
+    return bool(np.all((place >= 0.0) & (place <= 1.0)))
 
 
 def _position(value: float, axis: FloatDistribution) -> float:

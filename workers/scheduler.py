@@ -6,13 +6,16 @@ What it maximises
      was served the least device time, so a study of long trials and one of short trials get equal time;
   3. few turns: a turn runs to the nearest report that any member on the device owes, but no longer than some seconds,
      so that nobody waits long for a slot that was cancelled or pruned.
+  A training is made of legs of about ten seconds. After each, its slot is offered as any free one: to its own study,
+  unless another one is behind. So a study that arrives late waits for a leg, not for a training.
 
 What it never does
-  - ask a study for work while no slot is free (an asked trial occupies the sampler's mind until it is told);
+  - ask a study for work that no slot will be free for at the end of the turn (an asked trial occupies the sampler's
+    mind until it is told);
   - let a newcomer catch up on the time before it came: it starts level with the least served;
   - carry a member past its report or its horizon: all reports of a study stand on one grid of steps, so that
     pruning compares like with like;
-  - take a slot away from a member that trains: studies change places only when a slot is free.
+  - change what a training comes to: a leg begins with the very numbers that the one before ended with.
 """
 
 from __future__ import annotations
@@ -20,9 +23,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-__all__ = ["REPORTS", "FairShare", "Pace", "Position", "segment_length", "turn_steps"]
+__all__ = ["LEG_SECONDS", "REPORTS", "TURN_SECONDS", "FairShare", "Pace", "Position", "segment_length", "turn_steps"]
 
 TURN_SECONDS = 5.0  # that a turn may take
+LEG_SECONDS = 10.0  # that a member trains before its slot is offered to others: a hundred times what a change costs
 FIRST_STEPS = 10  # of a turn whose members' pace is not known yet
 REPORTS = 8  # reports that a full training gives: enough for two pruning checkpoints and a curve, few for a database
 
@@ -37,8 +41,15 @@ class Position:
 
     @property
     def to_report(self) -> int:
-        """Steps to the next report, at least 1."""
-        return max(1, min((self.step // self.segment + 1) * self.segment, self.until) - self.step)
+        """Steps to the next line of the grid. A member that ends before it stops by itself: it would else leave its
+        neighbours, and who comes after it, off the grid, and every turn would be short.
+        """
+        return self.segment - self.step % self.segment
+
+    def leg_end(self, steps: int) -> int:
+        """The step at which a leg of about ``steps`` steps ends: on the grid where that is not longer."""
+        line = (self.step + steps) // self.segment * self.segment
+        return min(self.until, line if line > self.step else self.step + steps)
 
 
 def segment_length(horizon: int) -> int:
@@ -69,13 +80,13 @@ class Pace:
         """The study of this signal has ended."""
         self._seconds = {key: value for key, value in self._seconds.items() if key[0] != signal_key}
 
-    def most_steps(self, members: Iterable[tuple[str, str]]) -> int | None:
-        """How many steps these members (signal, family), trained one after the other, may go in a turn; None: any."""
+    def most_steps(self, members: Iterable[tuple[str, str]], seconds: float) -> int:
+        """How far these members (signal, family), trained one after the other, get in so many seconds."""
         known = [self._seconds.get(member) for member in members]
-        seconds = [value for value in known if value is not None]
-        if len(seconds) < len(known):
+        paces = [value for value in known if value is not None]
+        if len(paces) < len(known):
             return FIRST_STEPS
-        return max(1, int(TURN_SECONDS / sum(seconds))) if sum(seconds) > 0.0 else None
+        return max(1, int(seconds / max(sum(paces), 1e-9)))
 
 
 class FairShare:

@@ -21,46 +21,18 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from vi3nr.ensemble.interface import WORST_SCORE
 from workers.jobs import MAX_ATTEMPTS
-from workers.objective import Curve, Objective
+from workers.objective import Objective
+from workers.outcomes import CURVE, FINISHED, OWN_CURVE, WORDS, Asked, Outcome, outcome_of
+from workers.prior import known_trials, start_with
 from workers.sampler import SurfaceSampler
 from workers.search_policy import make_pruner, make_sampler, pruning_steps
 from workers.seeds import sampler_seed, trial_seed
 from workers.storage import persistently
 
-__all__ = ["Asked", "FamilySearch", "Outcome"]
+__all__ = ["FamilySearch"]
 
-FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 LOST = "lost its trainer"  # user attribute of a failed attempt
 ENDED = "search ended by"  # user attribute of the study: the limit that was spent
-OWN_CURVE = ("area", "steps_to_target")
-CURVE = "PSNR curve"  # user attribute of a trial whose reports are not PSNR themselves
-WORDS = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned"}
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A trial to train: parameters by the axes' names, and the seed that every attempt of its order shares."""
-
-    number: int
-    order: int
-    attempt: int
-    params: Mapping[str, float]
-    seed: int
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """A finished order; ``score`` is the objective's at the search horizon, or where it was pruned."""
-
-    number: int
-    order: int
-    state: str  # "complete" or "pruned"
-    params: Mapping[str, float]
-    score: float
-    seed: int
-    seconds: float
-    note: str | None  # why it could not be trained, if so
-    curve: Curve = ()  # PSNR in dB at each report
 
 
 @dataclass
@@ -86,12 +58,16 @@ class FamilySearch:
         steps: int,
         seed: int,
         lease: int,
+        prior: Sequence[str] = (),
     ) -> None:
         """Open or create the study ``name`` and recover what other leases left running.
 
-        ``steps`` are those of the full training, of which ``search_steps`` are trained here.
+        ``steps`` are those of the full training, of which ``search_steps`` are trained here; ``prior`` names like
+        searches: their best trials are tried first, and all of them are known to the sampler.
         """
-        self._family, self._distributions, self._start = family, dict(distributions), tuple(start)
+        self._family, self._distributions = family, dict(distributions)
+        self._prior = known_trials(storage, prior, self._distributions)
+        self._start = start_with(self._prior, start)
         self._objective, self._steps, self._seed, self._lease = objective, steps, seed, lease
         self._checkpoints = pruning_steps(search_steps)
         pruner = make_pruner(len(self._start))
@@ -244,7 +220,7 @@ class FamilySearch:
         return dict(failed.system_attrs.get("fixed_params", {}))
 
     def _sampler(self, seed: int) -> SurfaceSampler:
-        return make_sampler(self._distributions, seed, self._objective.in_units(1.0, self._steps))
+        return make_sampler(self._distributions, seed, self._objective.in_units(1.0, self._steps), self._prior)
 
     def _trials(self) -> list[FrozenTrial]:
         return persistently(partial(self._study.get_trials, deepcopy=False))
@@ -274,22 +250,8 @@ class FamilySearch:
             return next(trial for trial in self._trials() if trial.number == number)
 
     def _record(self, trial: FrozenTrial) -> Outcome:
-        facts = trial.user_attrs
-        order = int(facts["order"])
-        outcome = Outcome(
-            number=trial.number,
-            order=order,
-            state=WORDS[trial.state],
-            params=trial.params,
-            score=float(trial.values[0]) if trial.values else float("-inf"),
-            seed=int(facts.get("seed", trial_seed(self._seed, order))),
-            seconds=float(facts.get("seconds", 0.0)),
-            note=facts.get("note"),
-            curve=tuple(
-                (int(step), psnr) for step, psnr in facts.get(CURVE, sorted(trial.intermediate_values.items()))
-            ),
-        )
-        return self._outcomes.setdefault(order, outcome)
+        outcome = outcome_of(trial, self._seed)
+        return self._outcomes.setdefault(outcome.order, outcome)
 
 
 def _name_metric(study: optuna.Study, name: str) -> None:

@@ -187,6 +187,7 @@ def _family_program(
         steps=plan.recipe.steps,
         seed=plan.seed,
         lease=lease,
+        prior=[optuna_study_name(study, family.family) for study in family.prior],
     )
     trials = TrialPhase(
         setting,

@@ -12,9 +12,11 @@ from vi3nr.ensemble.interface import WORST_SCORE, Member, MemberState, Progress
 from workers.arms import bias_label
 from workers.events import Event, TrialFinished
 from workers.jobs import MAX_ATTEMPTS, Job, Setting
+from workers.outcomes import Asked, Outcome
 from workers.race import BY_CLOCK, Contender
 from workers.scheduler import segment_length
-from workers.search import Asked, FamilySearch, Outcome
+from workers.search import FamilySearch
+from workers.search_policy import pruning_steps
 from workers.search_space import SearchSpace
 
 __all__ = ["Moments", "TrialPhase"]
@@ -167,7 +169,7 @@ class TrialPhase:
         key = f"{self._setting.study_id} {self._setting.family} trial {asked.number}"
         self._live[key] = _Live(asked)
         member = Member(key, config, asked.seed, self._space.learning_rate(asked.params), self._steps)
-        return Job.of(self._setting, member, self._steps)
+        return Job.of(self._setting, member, self._steps, pruning_steps(self._steps))
 
     def absorb(self, progress: Progress) -> bool:
         """Take a report in; True if the trial is pruned and has to leave its slot."""

@@ -63,6 +63,7 @@ class Client:
             "training": {"steps": 60},
             "search": {"trials": 6, "seed": 0},
             "confirm": {"finalists": 2, "seeds": 3},
+            "reuse": False,  # a test wants a study of its own
         } | changes
         answer = self.http.post("/v1/studies", json=body)
         assert answer.status_code == 202, answer.text

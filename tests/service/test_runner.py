@@ -16,7 +16,7 @@ from vi3nr.ensemble.interface import Recipe
 from vi3nr.signals import image_signal
 from workers.engine import Engine
 from workers.objective import Objective
-from workers.plan import Budget, FamilyPlan, Network, StudyPlan
+from workers.plan import FamilyPlan, Network, StudyPlan
 from workers.pool_local import LocalPool
 from workers.storage import open_storage
 

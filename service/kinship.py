@@ -1,0 +1,61 @@
+"""Which studies are the same and which are alike: the same request on the same data is answered once, a like one is
+a place to start from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from importlib.metadata import version
+from typing import Any
+
+from service.records import Study
+from workers.plan import FamilyPlan, StudyPlan
+
+__all__ = ["MOST_KIN", "fingerprint", "kinship", "with_prior"]
+
+MOST_KIN = 3  # studies that a new one starts from: the newest
+SHARED = ("dataset_id", "network", "training", "objective", "method")  # what makes two studies' scores comparable
+
+
+def fingerprint(request: Mapping[str, Any]) -> str:
+    """The same for the same request on the same data by the same version of the service: for the same answer."""
+    return _digest({key: value for key, value in request.items() if key != "reuse"})
+
+
+def kinship(request: Mapping[str, Any]) -> str:
+    """The same for studies whose trials score alike: same data, network, training, objective and search horizon."""
+    return _digest({**{key: request[key] for key in SHARED}, "horizon": request["search"]["horizon"]})
+
+
+def with_prior(plan: StudyPlan, request: Mapping[str, Any], kin: Iterable[Study]) -> StudyPlan:
+    """The plan, each of whose families starts from the studies in ``kin`` that searched the same axes of it."""
+    families = []
+    for family, asked in zip(plan.families, request["activations"], strict=True):
+        alike = [study.id for study in kin if any(_axes(asked) == _axes(one) for one in study.request["activations"])]
+        families.append(_starting_from(family, alike[:MOST_KIN]))
+    return replace(plan, families=tuple(families))
+
+
+def _starting_from(family: FamilyPlan, studies: list[str]) -> FamilyPlan:
+    return replace(family, prior=tuple(studies))
+
+
+def _axes(activation: Mapping[str, Any]) -> str:
+    """A family's request with every range replaced by the fact that it is one."""
+    return json.dumps(_without_bounds(activation), sort_keys=True)
+
+
+def _without_bounds(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        if value.keys() == {"low", "high"}:
+            return "range"
+        return {key: _without_bounds(inner) for key, inner in value.items()}
+    return value
+
+
+def _digest(data: Mapping[str, Any]) -> str:
+    text = json.dumps({**data, "version": version("vi3nr")}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()

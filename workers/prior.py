@@ -1,0 +1,43 @@
+"""What like studies have found before: their trials, and where to start from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+import optuna
+from optuna.distributions import FloatDistribution
+from optuna.storages import RDBStorage
+from optuna.trial import FrozenTrial, TrialState
+
+from workers.storage import persistently
+
+__all__ = ["known_trials", "start_with"]
+
+TRIED_AGAIN = 2  # of the best known points, from new seeds: a lucky one shows itself
+
+
+def known_trials(
+    storage: RDBStorage, names: Sequence[str], distributions: Mapping[str, FloatDistribution]
+) -> tuple[FrozenTrial, ...]:
+    """The finished trials of these Optuna studies that searched the same axes; a study that is gone has none.
+
+    Pruned trials are left out: what they would have come to is known only beside their own study's others.
+    """
+    found: list[FrozenTrial] = []
+    for name in names:
+        try:
+            study = persistently(partial(optuna.load_study, study_name=name, storage=storage))
+        except KeyError:
+            continue
+        trials = persistently(partial(study.get_trials, deepcopy=False, states=(TrialState.COMPLETE,)))
+        found += [
+            trial for trial in trials if trial.params.keys() == distributions.keys() and "note" not in trial.user_attrs
+        ]
+    return tuple(found)
+
+
+def start_with(known: Sequence[FrozenTrial], start: Sequence[Mapping[str, float]]) -> tuple[Mapping[str, float], ...]:
+    """The best known points in front of the usual start points, which give way for them; as many as those."""
+    best = sorted(known, key=lambda trial: -(trial.value or float("-inf")))[:TRIED_AGAIN]
+    return (*(trial.params for trial in best), *start)[: max(len(start), len(best))]
