@@ -66,11 +66,16 @@ def note(done: int, total: int = 100, phase: str = "search") -> ProgressNote:
 def result() -> StudyResult:
     interval = Interval(25.0, 24.5, 25.5, 2)
     arm = Arm(
-        "gaussian trial 3", "finalist", "gaussian", 0.05, 0.12, 0.6, "share 0.6", interval, (24.9, 25.1), 0, 3, config()
-    )
+        name="gaussian trial 3", kind="finalist", family="gaussian", sigma_a=0.05, sigma_p=0.12, sigma_p_first=0.6,
+        bias_first="share 0.6", learning_rate=1e-3, score=interval, values=(24.9, 25.1), diverged=0, trial=3,
+        init_config=config(),
+    )  # fmt: skip
     gain = Comparison("gaussian PyTorch default", Interval(1.0, 0.5, 1.5, 2), "better", "It is better by 1 dB.")
     family = FamilyResult("gaussian", 1e-3, arm, gain, (arm,), 4, 0.0777, "root")
-    return StudyResult("fit", "PSNR over all points in dB, data range 2", 50, 20, 16, (family,), ("Few points.",))
+    return StudyResult(
+        objective="fit", metric="PSNR over all points in dB, data range 2", unit="dB", steps=50, search_steps=20,
+        search_ended_by="trials", points=16, families=(family,), warnings=("Few points.",),
+    )  # fmt: skip
 
 
 def dataset(store: Store, content: str = "a") -> str:

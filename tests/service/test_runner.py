@@ -16,15 +16,15 @@ from vi3nr.ensemble.interface import Recipe
 from vi3nr.signals import image_signal
 from workers.engine import Engine
 from workers.objective import Objective
-from workers.plan import FamilyPlan, Network, StudyPlan
+from workers.plan import Budget, FamilyPlan, Network, StudyPlan
 from workers.pool_local import LocalPool
 from workers.storage import open_storage
 
 
 def tiny_plan(trials: int = 5) -> StudyPlan:
     return StudyPlan(
-        study_id=new_id(), families=(FamilyPlan("gaussian"),), network=Network(8, 1), recipe=Recipe(20), trials=trials,
-        seed=0, search_steps=8, method="analytic", objective=Objective(), finalists=1, seeds=2,
+        study_id=new_id(), families=(FamilyPlan("gaussian"),), network=Network(8, 1), recipe=Recipe(20),
+        budget=Budget(trials), seed=0, search_steps=8, method="analytic", objective=Objective(), finalists=1, seeds=2,
         baselines=("pytorch_default",),
     )  # fmt: skip
 
@@ -71,7 +71,7 @@ def test_studies_are_completed_side_by_side(house):
     house.runner().run(threading.Event(), lambda: all(house.state(i) is StudyState.COMPLETED for i in ids))
     for study_id in ids:
         assert house.store.result(study_id).families[0].trials == 5
-        assert {run.kind for run in house.store.runs(study_id)} == {"finalist", "baseline"}
+        assert {run.kind for run in house.store.runs(study_id)} == {"finalist", "baseline", "theory"}
 
 
 def test_stopping_gives_the_studies_back(house):

@@ -31,7 +31,8 @@ def store(settings: Settings, client: TestClient) -> Iterator[Store]:
 
 
 def ask(client: TestClient, dataset_id: str, **fields: Any) -> dict[str, Any]:
-    request = {"dataset_id": dataset_id, "activations": [{"family": "gaussian"}], **fields}
+    """A study of the test's own, even where the same was asked for before."""
+    request = {"dataset_id": dataset_id, "activations": [{"family": "gaussian"}], "reuse": False, **fields}
     answer = client.post("/v1/studies", json=request)
     assert answer.status_code == 202, answer.text
     found: dict[str, Any] = answer.json()
@@ -49,7 +50,9 @@ def test_a_study_needs_only_a_dataset_and_a_family(client: TestClient, dataset_i
     request = body["request"]
     assert request["network"] == {"width": 64, "hidden_layers": 3}
     assert request["training"] == {"steps": 500, "optimizer": "adam", "batch_size": None, "schedule": "constant"}
-    assert request["search"] == {"trials": 24, "seed": 0, "horizon": None}
+    assert request["search"] == {
+        "trials": 24, "seconds": None, "compute_seconds": None, "race": True, "seed": 0, "horizon": None,
+    }  # fmt: skip
     assert request["confirm"] == {"finalists": 3, "seeds": 5}
     assert (request["method"], request["objective"], request["baselines"]) == ("analytic", "fit", None)
     assert client.get(answer.headers["location"]).json() == body
@@ -90,8 +93,8 @@ def test_the_runner_gets_what_was_asked_for(client: TestClient, dataset_id: str,
     assert (third.family, third.sigma_a, third.bias, third.learning_rate) == ("sinc", None, None, None)
     assert (plan.network.width, plan.network.hidden_layers) == (16, 2)
     assert (plan.recipe.steps, plan.recipe.batch_size, plan.recipe.schedule) == (1000, 64, "cosine")
-    assert (plan.trials, plan.seed, plan.search_steps, plan.finalists, plan.seeds) == (7, 5, 250, 2, 3)
-    assert (plan.method, plan.objective, plan.baselines) == ("monte_carlo", "fit", ("siren", "xavier"))
+    assert (plan.budget.trials, plan.seed, plan.search_steps, plan.finalists, plan.seeds) == (7, 5, 250, 2, 3)
+    assert (plan.method, plan.objective.name, plan.baselines) == ("monte_carlo", "fit", ("siren", "xavier"))
 
 
 def test_the_search_horizon_is_forty_percent_by_default(client: TestClient, dataset_id: str, store: Store) -> None:

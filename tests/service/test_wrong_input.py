@@ -286,5 +286,5 @@ def test_no_json_whatever_makes_the_service_fail(
     """Any values in any fields: accepted or a 4xx problem."""
     request = {"dataset_id": dataset_id, "activations": [{"family": "sine", **inner}], **top}
     answer = client.post("/v1/studies", content=json.dumps(request), headers=JSON)
-    if answer.status_code != 202:
+    if answer.status_code not in (200, 202):  # 200: the same was asked for before
         problem(answer, 422)

@@ -121,6 +121,12 @@ class FakePool:
         """Members in slots now."""
         return sum(len(members) for members in self._members.values())
 
+    @property
+    def ending(self) -> int:
+        """Members that reach the end of their leg in a turn that is running."""
+        turns = [(turn, self._members[device].values()) for device, turn in self._busy.items()]
+        return sum(step + turn.steps >= a.member.until for turn, members in turns for a, step in members)
+
     def _open(self, slots: int) -> None:
         device_id = f"fake-{self._opened}"
         self._opened += 1

@@ -248,9 +248,11 @@ def test_a_pool_that_always_dies_fails_the_study_with_a_sentence(storage):
     assert not any(trial.state == TrialState.RUNNING for trial in trials_of(storage, "doomed"))
 
 
-@pytest.mark.parametrize("slots", [(1,), (2, 2)])
+@pytest.mark.parametrize("slots", [(1,), (1, 1), (2, 2)])
 def test_a_trial_is_asked_for_only_when_a_slot_is_free(storage, slots):
-    """After every step, Optuna's running trials are no more than the members in slots."""
+    """Optuna's running trials are no more than the slots; on devices of several slots, no more than these and the
+    members that end in a running turn, whose places are asked for ahead of time.
+    """
     pool = FakePool(slots)
     engine = Engine(pool, storage)
     study_id = f"slots {slots}"
@@ -260,9 +262,9 @@ def test_a_trial_is_asked_for_only_when_a_slot_is_free(storage, slots):
     while len(record.trials) < asked.budget.trials:
         record.take(engine.step(0.0))
         running = sum(trial.state == TrialState.RUNNING for trial in trials_of(storage, study_id))
-        assert running <= pool.seated
+        assert running <= sum(slots) + (pool.ending if max(slots) > 1 else 0)
         most = max(most, running)
-    assert 0 < most <= sum(slots)
+    assert most > 0
 
 
 def test_two_studies_share_device_time_fairly(storage):
@@ -350,7 +352,8 @@ def test_finalists_go_on_from_their_state_and_only_rank(storage):
     asked = plan("continued", trials=4)
     engine.add(asked, SIGNAL, [], lease=1)
     record = drive(engine, Record())
-    continued = [member for member in pool.trained if member.start is not None]
+    first_legs = {member.key: member for member in reversed(pool.trained)}.values()
+    continued = [member for member in first_legs if member.start is not None]
     assert [member.start.step for member in continued] == [asked.search_steps] * asked.finalists
     ranks = {run.score for run in record.runs if run.replicate == CONTINUATION}
     confirmed = {value for arm in record.results["continued"].families[0].arms for value in arm.values}
