@@ -19,6 +19,7 @@ from vi3nr.ensemble.batches import BatchOrder
 from vi3nr.ensemble.cpu import CpuEnsemble, one_thread
 from vi3nr.ensemble.interface import WORST_SCORE, Ensemble, Member, MemberState, Progress, Recipe
 from vi3nr.ensemble.reference import ReferenceEnsemble
+from vi3nr.ensemble.stacked import StackedEnsemble
 from vi3nr.initialisers import draw_parameters, generator_for
 from vi3nr.metrics import psnr
 from vi3nr.signals import Signal
@@ -42,7 +43,11 @@ class Executor:
     drift: float
 
 
-EXECUTORS = {"reference": Executor(ReferenceEnsemble, 0.0), "cpu": Executor(CpuEnsemble, 0.0)}
+EXECUTORS = {
+    "reference": Executor(ReferenceEnsemble, 0.0),
+    "cpu": Executor(CpuEnsemble, 0.0),
+    "stacked": Executor(StackedEnsemble, 2e-5),  # products of other sizes add up in another order
+}
 
 
 @pytest.fixture(autouse=True, scope="module")
