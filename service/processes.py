@@ -9,12 +9,17 @@ from __future__ import annotations
 import logging
 import os
 import socket
+from functools import partial
+from typing import TYPE_CHECKING
 
 from service.lifeline import end_with_parent
 from service.settings import Settings
 from service.stopping import stopped_by_signals
 
-__all__ = ["run_api", "run_dashboard", "run_runner"]
+if TYPE_CHECKING:
+    from workers.pool_ray import RayPool
+
+__all__ = ["open_pool", "run_api", "run_dashboard", "run_runner"]
 
 
 def run_api(settings: Settings, host: str, port: int, fd: int | None) -> None:
@@ -39,11 +44,10 @@ def run_runner(settings: Settings) -> None:
         from service.runner import Runner
         from service.store import Store
         from workers.engine import Engine
-        from workers.pool_ray import RayPool
         from workers.storage import open_storage
 
         database = make_engine(settings.url)
-        pool = RayPool(settings.ray_address or None)
+        pool = open_pool(settings)
         try:
             runner = Runner(
                 Store(database), BlobStore(settings.blob_dir), Engine(pool, open_storage(settings.url)),
@@ -54,6 +58,14 @@ def run_runner(settings: Settings) -> None:
         finally:
             pool.close()
             database.dispose()
+
+
+def open_pool(settings: Settings) -> RayPool:
+    """The trainers that the settings name: a cluster's, or those of a local Ray that ends with this process."""
+    from workers.pool_ray import RayPool, torch_trainer
+
+    player = partial(torch_trainer, gpu_memory=settings.gpu_memory_bytes)
+    return RayPool(settings.ray_address or None, gpu_slots=settings.gpu_slots, player=player)
 
 
 def run_dashboard(settings: Settings, host: str, port: int, fd: int | None) -> None:

@@ -19,6 +19,7 @@ from service.database import make_engine, upgrade
 from service.images import ImageReader
 from service.ingest import store_image
 from service.plans import study_plan
+from service.processes import open_pool
 from service.records import result_json
 from service.render import print_result, progress_text
 from service.runner import Runner
@@ -72,14 +73,13 @@ def search_file(
 
 def _work(settings: Settings, store: Store, blobs: BlobStore, study_id: str, console: Console) -> None:
     from workers.engine import Engine
-    from workers.pool_ray import RayPool
     from workers.storage import open_storage
 
     with (
         stopped_by_signals() as stop,
         Live(Text("starting Ray"), console=console, refresh_per_second=4, transient=True) as live,
     ):
-        pool = RayPool(settings.ray_address or None)
+        pool = open_pool(settings)
         try:
             runner = Runner(
                 store, blobs, Engine(pool, open_storage(settings.url)),

@@ -39,6 +39,10 @@ class Settings(BaseSettings):
     ray_address: str = Field(
         default="", description="empty: the runner starts a local Ray of its own; or host:port of a cluster"
     )
+    gpu_slots: int = Field(default=64, gt=0, description="members that one GPU trains at once")
+    gpu_memory_bytes: int | None = Field(
+        default=None, gt=0, description="that training may take on one GPU; null: what is free"
+    )
     lease_seconds: float = Field(
         default=30.0, gt=0, description="a study whose runner is silent so long is claimed again"
     )

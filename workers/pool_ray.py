@@ -26,12 +26,13 @@ from workers.pool import Device, DeviceLost, Player, PlayerFactory, Turn, TurnDo
 
 __all__ = ["RayPool", "torch_trainer"]
 
+GPU_SLOTS = 64
 LOCAL_OBJECT_STORE = 200 * 2**20  # bytes; signals and member states are small
 START_SECONDS = 120.0  # within which a first trainer must answer
 REFRESH_SECONDS = 5.0  # how often the cluster is asked whether it has grown
 
 
-def torch_trainer(kind: str, slots: int) -> Player:
+def torch_trainer(kind: str, slots: int, *, gpu_memory: int | None = None) -> Player:
     """The trainer of a device, torch set up for it. For a process that trains and does nothing else."""
     import torch
 
@@ -40,7 +41,7 @@ def torch_trainer(kind: str, slots: int) -> Player:
     if kind == "cpu":
         torch.set_num_threads(1)
         torch.set_flush_denormal(True)
-    return Trainer(kind, slots)
+    return Trainer(kind, slots, gpu_memory)
 
 
 class _TrainerActor:
@@ -82,7 +83,7 @@ class RayPool:
             this process, bound to loopback, with token authentication, and ends with it, even when it is killed.
             Ray reads its settings when it is imported, so a process opens pools of one of the two sorts only.
             Start it in the thread that lives longest: Ray's processes end with the thread that started them.
-        slots: members that a device trains at once.
+        gpu_slots: members that a GPU trains at once; a CPU core trains one.
         cpus: cores of a local Ray; None: those that Ray finds (it knows containers).
         player: makes what trains on a device, in the actor's process.
 
@@ -94,11 +95,11 @@ class RayPool:
         self,
         address: str | None = None,
         *,
-        slots: int = 1,
+        gpu_slots: int = GPU_SLOTS,
         cpus: int | None = None,
         player: PlayerFactory = torch_trainer,
     ) -> None:
-        self._slots, self._player = slots, player
+        self._gpu_slots, self._player = gpu_slots, player
         self._signals: dict[str, Any] = {}  # references into Ray's object store, which holds them once per node
         self._seats: dict[str, _Seat] = {}
         self._numbers = 0
@@ -213,11 +214,12 @@ class RayPool:
             self._open()
 
     def _open(self) -> None:
-        device = Device(f"{self._kind}-{self._numbers}", self._kind, self._slots)
+        slots = self._gpu_slots if self._kind == "cuda" else 1
+        device = Device(f"{self._kind}-{self._numbers}", self._kind, slots)
         self._numbers += 1
         needs = {"num_gpus": 1, "num_cpus": 0} if self._kind == "cuda" else {"num_cpus": 1}
         trainer = self._ray.remote(_TrainerActor).options(max_restarts=0, **needs)
-        actor = trainer.remote(self._player, self._kind, self._slots)
+        actor = trainer.remote(self._player, self._kind, slots)
         self._seats[device.id] = _Seat(device, actor, actor.pid.remote())
 
     def _await_first(self, *, everyone: bool) -> None:

@@ -9,16 +9,23 @@ from vi3nr.activations import family_of
 from vi3nr.ensemble.cpu import CpuEnsemble
 from vi3nr.ensemble.interface import Ensemble, Progress
 from vi3nr.ensemble.reference import ReferenceEnsemble
+from vi3nr.ensemble.stacked import StackedEnsemble
 from vi3nr.signals import Signal
 from workers.pool import Group, Turn
 
 __all__ = ["Trainer", "executor_for"]
 
+GPU_PRECISION = "tf32"  # scores move by less than seeds do: docs/performance.md
+
 Executor = Callable[[Signal, Group, int], Ensemble]
 
 
-def executor_for(device: str) -> Executor:
+def executor_for(device: str, memory: int | None = None) -> Executor:
     """What makes an ensemble on this kind of device: (signal, group, capacity) -> ensemble.
+
+    Args:
+        device: "cpu" or "cuda".
+        memory: bytes that a GPU's stacks may take; None: what is free.
 
     Raises:
         ValueError: no executor runs on this kind of device.
@@ -28,14 +35,10 @@ def executor_for(device: str) -> Executor:
             signal, widths=group.widths, family=group.family, recipe=group.recipe, capacity=capacity
         )
     if device == "cuda":
-        return lambda signal, group, capacity: ReferenceEnsemble(
-            signal,
-            widths=group.widths,
-            family=group.family,
-            recipe=group.recipe,
-            capacity=capacity,
-            device="cuda",
-        )
+        return lambda signal, group, capacity: StackedEnsemble(
+            signal, widths=group.widths, family=group.family, recipe=group.recipe, capacity=capacity,
+            device="cuda", precision=GPU_PRECISION, memory=memory,
+        )  # fmt: skip
     raise ValueError(f"device {device!r} is unknown; choose cpu or cuda")
 
 
@@ -50,10 +53,11 @@ class Trainer:
     Args:
         device: "cpu" or "cuda".
         slots: how many members the device may train at once.
+        memory: bytes that a GPU's stacks may take; None: what is free.
     """
 
-    def __init__(self, device: str = "cpu", slots: int = 1) -> None:
-        self._make = executor_for(device)
+    def __init__(self, device: str = "cpu", slots: int = 1, memory: int | None = None) -> None:
+        self._make = executor_for(device, memory)
         self._slots = slots
         self._signals: dict[str, Signal] = {}
         self._ensembles: dict[Group, Ensemble] = {}

@@ -75,7 +75,7 @@ class StackedEnsemble(Ensemble):
         dtype: float32, or float64 for checks; ``MemberState`` arrays have this type.
         device: "cpu", "cuda", "cuda:1" and so on, or what stands for one.
         precision: of the factors in products between hidden layers: float32, tf32 or bfloat16. Sums, the first layer,
-            the last one and the score have that of ``dtype``.
+            the last one and the score have that of ``dtype``, and so has all that is complex.
         memory: bytes that the process may use on the device; None: what is free.
 
     Raises:
@@ -98,10 +98,13 @@ class StackedEnsemble(Ensemble):
         self._slots: Slots[_Trainee] = Slots(signal, widths, family, recipe, capacity)
         if precision not in PRECISIONS:
             raise ValueError(f"precision {precision!r} is unknown; choose {', '.join(PRECISIONS)}")
+        if precision != "float32" and dtype != torch.float32:
+            raise ValueError(f"precision {precision!r} is for float32, got dtype {dtype}")
         self._signal, self._recipe, self._dtype = signal, recipe, dtype
         self._device = device_for(device) if isinstance(device, str) else device
-        self._precision, self._memory = precision, memory
         self._complex = family_of(family).complex
+        self._precision = "float32" if self._complex else precision  # devices have no low complex precision
+        self._memory = memory
         self._together = capacity  # members that step at once: fewer once memory has run out
         self._points: dict[Encoding | None, Points] = {}
         self._benches: dict[tuple[_Kind, int], Bench] = {}
@@ -129,7 +132,8 @@ class StackedEnsemble(Ensemble):
 
     def advance(self, steps: int) -> list[Progress]:
         reports: dict[str, Progress] = {}
-        seats = sorted(self._slots.taken, key=lambda seat: str(seat.trainee.kind))
+        arrived = self._slots.taken
+        seats = sorted(arrived, key=lambda seat: str(seat.trainee.kind))
         with torch.no_grad():
             for _, alike in groupby(seats, key=lambda seat: seat.trainee.kind):
                 waiting = list(alike)
@@ -143,7 +147,7 @@ class StackedEnsemble(Ensemble):
                     reports |= {progress.key: progress for progress in found}
                     waiting = waiting[len(group) :]
         self._slots.vacate(key for key, report in reports.items() if report.finished)
-        return [reports[key] for key in sorted(reports, key=[seat.member.key for seat in seats].index)]
+        return [reports[seat.member.key] for seat in arrived]
 
     def _advance_group(self, group: list[Seat[_Trainee]], steps: int) -> list[Progress]:
         """Load, step and read out. Nothing of a seat changes before all of the group has been trained."""
@@ -204,7 +208,8 @@ class StackedEnsemble(Ensemble):
             used = {seat.trainee.kind.encoding for seat in self._slots.taken}
             self._points = {key: points for key, points in self._points.items() if key in used}
             x = self._signal.coordinates if encoding is None else encode(encoding, self._signal.coordinates)
-            x, y = (torch.tensor(part, dtype=self._dtype, device=self._device.device) for part in (x, self._signal.values))
+            where = self._device.device
+            x, y = (torch.tensor(part, dtype=self._dtype, device=where) for part in (x, self._signal.values))
             self._points[encoding] = Points(x, y, min(self._recipe.batch_size or len(y), len(y)))
         return self._points[encoding]
 

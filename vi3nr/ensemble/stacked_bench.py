@@ -17,7 +17,7 @@ from vi3nr.ensemble.adam import BETA1, BETA2, EPSILON
 from vi3nr.ensemble.interface import Recipe
 from vi3nr.ensemble.stacked_activation import StackedActivation
 from vi3nr.ensemble.stacked_device import StackDevice
-from vi3nr.ensemble.stacked_network import Layers, StackedNetwork, StackLayout
+from vi3nr.ensemble.stacked_network import StackedNetwork, StackLayout
 from vi3nr.families import Activation
 
 __all__ = ["Bench", "Points", "bytes_per_point"]
@@ -153,11 +153,6 @@ class Bench:
         self._first.lerp_(self._gradient, 1.0 - BETA1)
         self._second.mul_(BETA2).addcmul_(self._gradient, self._gradient, value=1.0 - BETA2)
         self._parameters.sub_(self._first * scale / (self._second.sqrt().div_(correction).add_(EPSILON)))
-
-    @property
-    def layers(self) -> Layers:
-        """The places' layers, as views."""
-        return self._layers
 
 
 def _chunk(points: int, needs: int, memory: int | None) -> int:
