@@ -12,6 +12,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from vi3nr.ensemble import fused
 from vi3nr.ensemble.kernels import Kernel, Plane
 
 __all__ = ["FlatParameters", "TiledNetwork", "tile_slices"]
@@ -54,11 +55,13 @@ class TiledNetwork:
         self._u = [torch.empty(rows * width, dtype=dtype) for width in hidden]
         self._a = [torch.empty(rows * width, dtype=dtype) for width in hidden]
         self._g = [torch.empty(rows * max(hidden), dtype=dtype) for _ in range(2)]
+        self._total = [torch.empty(width, dtype=dtype) for width in hidden]
         self._out = torch.empty(self.widths[-1] * rows, dtype=dtype)
+        self._backward = fused.backward(self._out.numpy().dtype)
         self._first = torch.empty(self.widths[0] + 1, hidden[0], dtype=dtype)
         self._views: dict[int, _Views] = {}
 
-    def predict(self, parameters: FlatParameters, kernel: Kernel, x: Tensor, tame: Sequence[bool]) -> Tensor:
+    def predict(self, parameters: FlatParameters, kernel: Kernel, x: Tensor) -> Tensor:
         """The network's values ``(out, point)`` at ``x``, in a buffer that the next call overwrites."""
         views = self._of(x.shape[1])
         scale = kernel.scale
@@ -66,8 +69,6 @@ class TiledNetwork:
         for layer, (u, a) in enumerate(zip(views.u, views.a, strict=True)):
             weight_t = parameters.weights[layer].t()
             torch.addmm(parameters.biases[layer], below, weight_t, beta=scale, alpha=scale, out=u.tensor)
-            if tame[layer]:
-                kernel.tame(u)
             kernel.forward(u, a)
             below = a.tensor
         torch.mm(parameters.weights[-1], below.t(), out=views.out)
@@ -78,21 +79,24 @@ class TiledNetwork:
     ) -> None:
         """Add a tile's gradient, given dloss/dvalues ``(out, point)``, after ``predict`` on the same ``x``."""
         views = self._of(x.shape[1])
-        slope = kernel.slope
+        scale = kernel.scale
         last = len(views.a)
         gradient.weights[last].addmm_(error, views.a[-1].tensor)
         gradient.biases[last].add_(error.sum(1))
-        h = torch.mm(error.t(), parameters.weights[last], out=views.g[last % 2][last - 1])
+        h = views.g[last % 2][last - 1]
+        torch.mm(error.t(), parameters.weights[last], out=h.tensor)
         for layer in range(last - 1, 0, -1):
-            kernel.backward(h, views.u[layer], views.a[layer])
-            gradient.biases[layer].add_(h.sum(0), alpha=slope)
-            gradient.weights[layer].addmm_(h.t(), views.a[layer - 1].tensor, alpha=slope)
+            total = views.total[layer]
+            self._backward(h.array, views.u[layer].array, total.array)  # dloss/du, whose sum is the bias's
+            gradient.biases[layer].add_(total.tensor, alpha=scale)
+            gradient.weights[layer].addmm_(h.tensor.t(), views.a[layer - 1].tensor, alpha=scale)
             below = views.g[layer % 2][layer - 1]
-            h = below.addmm_(h, parameters.weights[layer], beta=0.0, alpha=slope)
-        kernel.backward(h, views.u[0], views.a[0])
-        torch.mm(x, h, out=self._first)  # (in + 1, out)
-        gradient.weights[0].add_(self._first[:-1].t(), alpha=slope)
-        gradient.biases[0].add_(self._first[-1], alpha=slope)
+            below.tensor.addmm_(h.tensor, parameters.weights[layer], beta=0.0, alpha=scale)
+            h = below
+        h.tensor.mul_(views.u[0].tensor)
+        torch.mm(x, h.tensor, out=self._first)  # (in + 1, out)
+        gradient.weights[0].add_(self._first[:-1].t(), alpha=scale)
+        gradient.biases[0].add_(self._first[-1], alpha=scale)
 
     def _of(self, rows: int) -> _Views:
         views = self._views.get(rows)
@@ -112,5 +116,6 @@ class _Views:
 
         self.u = [Plane.of(cut(buffer, width)) for buffer, width in zip(network._u, hidden, strict=True)]
         self.a = [Plane.of(cut(buffer, width)) for buffer, width in zip(network._a, hidden, strict=True)]
-        self.g = [[cut(buffer, width) for width in hidden] for buffer in network._g]
+        self.g = [[Plane.of(cut(buffer, width)) for width in hidden] for buffer in network._g]
+        self.total = [Plane.of(total) for total in network._total]
         self.out = network._out[: rows * network.widths[-1]].view(network.widths[-1], rows)
