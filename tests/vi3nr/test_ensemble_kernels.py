@@ -22,11 +22,11 @@ UGLY = [0.0, -0.0, 1e-30, 1e-8, -1e-4, 0.03, 0.4999, 0.5, -0.5001, 1.0, -3.0, 9.
 
 def run(kernel: Kernel, z: np.ndarray, dtype: torch.dtype) -> tuple[np.ndarray, np.ndarray]:
     """The activation and its derivative with respect to z, by a kernel."""
-    u = Plane.of(torch.tensor(z).to(dtype).mul_(kernel.scale).reshape(1, -1))
-    a = Plane.of(torch.full_like(u.tensor, math.nan))
+    plane = Plane.of(torch.tensor(z).to(dtype).repeat(3, 1))  # three points
+    a = Plane.of(torch.full_like(plane.tensor, math.nan))
     with np.errstate(all="ignore"):
-        kernel.forward(u, a)
-    return a.array[0].astype(np.float64), kernel.scale * u.array[0].astype(np.float64)
+        kernel.forward(plane, np.zeros_like(plane.array[0]), a)
+    return a.array[-1].astype(np.float64), plane.array[-1].astype(np.float64)
 
 
 REAL = [family for family, cls in families().items() if not cls.complex]
@@ -54,6 +54,19 @@ def test_a_kernel_is_its_family(make: type[Kernel], family: str, dtype: torch.dt
         expected = reference.value(exact, np), reference.derivative(exact, np) * sigma_a
     assert np.all(np.abs(value - expected[0]) <= tolerance * size)
     assert np.all(np.abs(slope * sigma_a - expected[1]) <= tolerance * size)
+
+
+@pytest.mark.parametrize("make", [FusedKernel, GenericKernel])
+@pytest.mark.parametrize(("points", "units"), [(1, 1), (7, 5), (300, 32), (3, 5000)])
+def test_every_unit_gets_its_own_bias(make: type[Kernel], points: int, units: int) -> None:
+    """f(z + bias), for tiles of less and of more than one block."""
+    rng = np.random.default_rng(0)
+    z, bias = rng.normal(size=(points, units)).astype(np.float32), rng.normal(size=units).astype(np.float32)
+    reference = activation("gaussian", 0.7)
+    plane, a = Plane.of(torch.tensor(z)), Plane.of(torch.empty(points, units))
+    make(reference).forward(plane, bias, a)
+    np.testing.assert_allclose(a.array, reference.value(z + bias, np), rtol=0, atol=1e-6)
+    np.testing.assert_allclose(plane.array, reference.derivative(z + bias, np), rtol=0, atol=2e-6)
 
 
 @pytest.mark.parametrize("family", ["tanh", "sigmoid", "silu", "gelu", "sine", "sinc"])

@@ -174,7 +174,7 @@ class _TileTrainer:
         self._gradient.flat.zero_()
         for x, y in tiles:
             error = self.network.predict(trainee.parameters, trainee.kernel, x).sub_(y).mul_(weight)
-            self.network.add_gradient(trainee.parameters, trainee.kernel, x, error, self._gradient)
+            self.network.add_gradient(trainee.parameters, x, error, self._gradient)
         rate = learning_rate_at(trainee.learning_rate, step, self._recipe)
         trainee.adam.update_(trainee.parameters.flat, self._gradient.flat, rate, step + 1)
 

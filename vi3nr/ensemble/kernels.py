@@ -1,7 +1,6 @@
 """What the CPU executor does with one tile of pre-activations: the activation and its derivative.
 
-A kernel sees ``u = scale * z``, z the pre-activation: the executor folds ``scale`` into its matrix products, where it
-costs nothing. ``FusedKernel`` is one compiled pass in float32 for every built-in real family. ``GenericKernel`` works
+``FusedKernel`` is one compiled pass in float32 for every built-in real family. ``GenericKernel`` works
 for any activation and any type, by the family's own value and derivative in NumPy: formulas, families of one's own, and
 float64, which is for checks.
 """
@@ -38,24 +37,22 @@ class Plane:
 class Kernel(ABC):
     """An activation on one tile."""
 
-    scale: float = 1.0  # u = scale * z
-
     @abstractmethod
-    def forward(self, u: Plane, a: Plane) -> None:
-        """Write the activation to ``a``, and over ``u`` its derivative with respect to ``u``."""
+    def forward(self, z: Plane, bias: np.ndarray, a: Plane) -> None:
+        """Write f(z + bias) to ``a`` and f'(z + bias) over ``z``; ``bias`` is ``(unit,)``."""
 
 
 class FusedKernel(Kernel):
     """A built-in family's compiled loop, in float32. Compiling takes some tenths of a second, once a process."""
 
     def __init__(self, built_in: Activation) -> None:
-        self.scale = 1.0 / built_in.sigma_a
         self._loop = fused.forward(built_in.family)
+        self._scale = np.float32(1.0 / built_in.sigma_a)
         self._parameter = np.float32(fused.parameter_of(built_in))
 
-    def forward(self, u: Plane, a: Plane) -> None:
+    def forward(self, z: Plane, bias: np.ndarray, a: Plane) -> None:
         """One pass, in place."""
-        self._loop(u.array.reshape(-1), self._parameter, a.array.reshape(-1))
+        self._loop(z.array, bias, self._scale, self._parameter, a.array)
 
 
 class GenericKernel(Kernel):
@@ -64,10 +61,11 @@ class GenericKernel(Kernel):
     def __init__(self, generic: Activation) -> None:
         self._activation = generic
 
-    def forward(self, u: Plane, a: Plane) -> None:
+    def forward(self, z: Plane, bias: np.ndarray, a: Plane) -> None:
         """Several passes, with arrays in between."""
-        np.copyto(a.array, self._activation.value(u.array, np))
-        np.copyto(u.array, self._activation.derivative(u.array, np))
+        x = z.array + bias
+        np.copyto(a.array, self._activation.value(x, np))
+        np.copyto(z.array, self._activation.derivative(x, np))
 
 
 def kernel_for(config: InitConfig, dtype: torch.dtype) -> Kernel:

@@ -25,14 +25,13 @@ class FlatParameters:
         self.flat = flat
         self.weights: list[Tensor] = []
         self.biases: list[Tensor] = []
-        self.layers: list[Tensor] = []  # weight and bias of a layer, flat
         offset = 0
         for fan_in, fan_out in pairwise(widths):
             end = offset + fan_out * fan_in
             self.weights.append(flat[offset:end].view(fan_out, fan_in))
             self.biases.append(flat[end : end + fan_out])
-            self.layers.append(flat[offset : end + fan_out])
             offset = end + fan_out
+        self.bias_arrays = [bias.numpy() for bias in self.biases]
 
 
 def tile_slices(points: int, rows: int) -> list[slice]:
@@ -52,7 +51,7 @@ class TiledNetwork:
     def __init__(self, widths: Sequence[int], rows: int, dtype: torch.dtype) -> None:
         self.widths = tuple(widths)
         hidden = self.widths[1:-1]
-        self._u = [torch.empty(rows * width, dtype=dtype) for width in hidden]
+        self._z = [torch.empty(rows * width, dtype=dtype) for width in hidden]
         self._a = [torch.empty(rows * width, dtype=dtype) for width in hidden]
         self._g = [torch.empty(rows * max(hidden), dtype=dtype) for _ in range(2)]
         self._total = [torch.empty(width, dtype=dtype) for width in hidden]
@@ -64,22 +63,17 @@ class TiledNetwork:
     def predict(self, parameters: FlatParameters, kernel: Kernel, x: Tensor) -> Tensor:
         """The network's values ``(out, point)`` at ``x``, in a buffer that the next call overwrites."""
         views = self._of(x.shape[1])
-        scale = kernel.scale
         below = x[:-1].t()  # (point, in)
-        for layer, (u, a) in enumerate(zip(views.u, views.a, strict=True)):
-            weight_t = parameters.weights[layer].t()
-            torch.addmm(parameters.biases[layer], below, weight_t, beta=scale, alpha=scale, out=u.tensor)
-            kernel.forward(u, a)
+        for weight, bias, z, a in zip(parameters.weights, parameters.bias_arrays, views.z, views.a, strict=False):
+            torch.mm(below, weight.t(), out=z.tensor)
+            kernel.forward(z, bias, a)
             below = a.tensor
         torch.mm(parameters.weights[-1], below.t(), out=views.out)
         return views.out.add_(parameters.biases[-1].unsqueeze(1))
 
-    def add_gradient(
-        self, parameters: FlatParameters, kernel: Kernel, x: Tensor, error: Tensor, gradient: FlatParameters
-    ) -> None:
+    def add_gradient(self, parameters: FlatParameters, x: Tensor, error: Tensor, gradient: FlatParameters) -> None:
         """Add a tile's gradient, given dloss/dvalues ``(out, point)``, after ``predict`` on the same ``x``."""
         views = self._of(x.shape[1])
-        scale = kernel.scale
         last = len(views.a)
         gradient.weights[last].addmm_(error, views.a[-1].tensor)
         gradient.biases[last].add_(error.sum(1))
@@ -87,16 +81,16 @@ class TiledNetwork:
         torch.mm(error.t(), parameters.weights[last], out=h.tensor)
         for layer in range(last - 1, 0, -1):
             total = views.total[layer]
-            self._backward(h.array, views.u[layer].array, total.array)  # dloss/du, whose sum is the bias's
-            gradient.biases[layer].add_(total.tensor, alpha=scale)
-            gradient.weights[layer].addmm_(h.tensor.t(), views.a[layer - 1].tensor, alpha=scale)
+            self._backward(h.array, views.z[layer].array, total.array)  # dloss/dz, whose sum is the bias's
+            gradient.biases[layer].add_(total.tensor)
+            gradient.weights[layer].addmm_(h.tensor.t(), views.a[layer - 1].tensor)
             below = views.g[layer % 2][layer - 1]
-            below.tensor.addmm_(h.tensor, parameters.weights[layer], beta=0.0, alpha=scale)
+            torch.mm(h.tensor, parameters.weights[layer], out=below.tensor)
             h = below
-        h.tensor.mul_(views.u[0].tensor)
+        h.tensor.mul_(views.z[0].tensor)
         torch.mm(x, h.tensor, out=self._first)  # (in + 1, out)
-        gradient.weights[0].add_(self._first[:-1].t(), alpha=scale)
-        gradient.biases[0].add_(self._first[-1], alpha=scale)
+        gradient.weights[0].add_(self._first[:-1].t())
+        gradient.biases[0].add_(self._first[-1])
 
     def _of(self, rows: int) -> _Views:
         views = self._views.get(rows)
@@ -114,7 +108,7 @@ class _Views:
         def cut(buffer: Tensor, width: int) -> Tensor:
             return buffer[: rows * width].view(rows, width)
 
-        self.u = [Plane.of(cut(buffer, width)) for buffer, width in zip(network._u, hidden, strict=True)]
+        self.z = [Plane.of(cut(buffer, width)) for buffer, width in zip(network._z, hidden, strict=True)]
         self.a = [Plane.of(cut(buffer, width)) for buffer, width in zip(network._a, hidden, strict=True)]
         self.g = [[Plane.of(cut(buffer, width)) for width in hidden] for buffer in network._g]
         self.total = [Plane.of(total) for total in network._total]
