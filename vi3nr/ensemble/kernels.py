@@ -43,7 +43,7 @@ class Kernel(ABC):
 
 
 class FusedKernel(Kernel):
-    """A built-in family's compiled loop, in float32. Compiling takes some tenths of a second, once a process."""
+    """A built-in family's compiled loop, in float32. Compiling takes about a second, once a process."""
 
     def __init__(self, built_in: Activation) -> None:
         self._loop = fused.forward(built_in.family)
