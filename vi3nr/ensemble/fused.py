@@ -207,18 +207,23 @@ def forward(family: str) -> Callable[..., None]:
 
 @cache
 def backward(dtype: np.dtype[Any]) -> Callable[..., None]:
-    """The compiled loop ``(g, slope, total)``: g ``(point, unit)`` times the slope; its sum over points to total."""
+    """The compiled loop ``(g, slope, total, bias)``: g ``(point, unit)`` times the slope; its sum over points to bias.
+
+    ``total`` is scratch: the sum of a tile is added as one number, which rounds less.
+    """
     number = from_dtype(dtype)
 
-    def loop(g: Any, slope: Any, total: Any) -> None:
+    def loop(g: Any, slope: Any, total: Any, bias: Any) -> None:
         total[:] = 0.0
         for i in range(g.shape[0]):
             for j in range(g.shape[1]):
                 h = g[i, j] * slope[i, j]
                 g[i, j] = h
                 total[j] += h
+        for j in range(bias.size):
+            bias[j] += total[j]
 
-    return compiled(loop, number[:, ::1], number[:, ::1], number[::1])
+    return compiled(loop, number[:, ::1], number[:, ::1], number[::1], number[::1])
 
 
 def compiled(loop: Callable[..., None], *arguments: Any) -> Callable[..., None]:

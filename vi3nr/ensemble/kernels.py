@@ -23,15 +23,16 @@ __all__ = ["FusedKernel", "GenericKernel", "Kernel", "Plane", "kernel_for"]
 
 @dataclass(frozen=True)
 class Plane:
-    """One buffer ``(point, unit)``, as torch and as NumPy see it."""
+    """One buffer ``(point, unit)``, as torch and as NumPy see it; ``turned`` is ``(unit, point)``."""
 
     tensor: Tensor
+    turned: Tensor
     array: np.ndarray
 
     @classmethod
     def of(cls, tensor: Tensor) -> Plane:
-        """Both views of this tensor's memory."""
-        return cls(tensor, tensor.numpy())
+        """The views of this tensor's memory."""
+        return cls(tensor, tensor.t(), tensor.numpy())
 
 
 class Kernel(ABC):

@@ -31,6 +31,7 @@ class FlatParameters:
             self.weights.append(flat[offset:end].view(fan_out, fan_in))
             self.biases.append(flat[end : end + fan_out])
             offset = end + fan_out
+        self.turned = [weight.t() for weight in self.weights]  # (in, out); views are made once, not at every tile
         self.bias_arrays = [bias.numpy() for bias in self.biases]
 
 
@@ -64,11 +65,11 @@ class TiledNetwork:
         """The network's values ``(out, point)`` at ``x``, in a buffer that the next call overwrites."""
         views = self._of(x.shape[1])
         below = x[:-1].t()  # (point, in)
-        for weight, bias, z, a in zip(parameters.weights, parameters.bias_arrays, views.z, views.a, strict=False):
-            torch.mm(below, weight.t(), out=z.tensor)
+        for weight, bias, z, a in zip(parameters.turned, parameters.bias_arrays, views.z, views.a, strict=False):
+            torch.mm(below, weight, out=z.tensor)
             kernel.forward(z, bias, a)
             below = a.tensor
-        torch.mm(parameters.weights[-1], below.t(), out=views.out)
+        torch.mm(parameters.weights[-1], views.a[-1].turned, out=views.out)
         return views.out.add_(parameters.biases[-1].unsqueeze(1))
 
     def add_gradient(self, parameters: FlatParameters, x: Tensor, error: Tensor, gradient: FlatParameters) -> None:
@@ -80,10 +81,8 @@ class TiledNetwork:
         h = views.g[last % 2][last - 1]
         torch.mm(error.t(), parameters.weights[last], out=h.tensor)
         for layer in range(last - 1, 0, -1):
-            total = views.total[layer]
-            self._backward(h.array, views.z[layer].array, total.array)  # dloss/dz, whose sum is the bias's
-            gradient.biases[layer].add_(total.tensor)
-            gradient.weights[layer].addmm_(h.tensor.t(), views.a[layer - 1].tensor)
+            self._backward(h.array, views.z[layer].array, views.total[layer], gradient.bias_arrays[layer])  # dloss/dz
+            gradient.weights[layer].addmm_(h.turned, views.a[layer - 1].tensor)
             below = views.g[layer % 2][layer - 1]
             torch.mm(h.tensor, parameters.weights[layer], out=below.tensor)
             h = below
@@ -111,5 +110,5 @@ class _Views:
         self.z = [Plane.of(cut(buffer, width)) for buffer, width in zip(network._z, hidden, strict=True)]
         self.a = [Plane.of(cut(buffer, width)) for buffer, width in zip(network._a, hidden, strict=True)]
         self.g = [[Plane.of(cut(buffer, width)) for width in hidden] for buffer in network._g]
-        self.total = [Plane.of(total) for total in network._total]
+        self.total = [total.numpy() for total in network._total]
         self.out = network._out[: rows * network.widths[-1]].view(network.widths[-1], rows)
