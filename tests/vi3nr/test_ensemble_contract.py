@@ -26,7 +26,7 @@ from vi3nr.signals import Signal
 
 WIDTHS = (2, 12, 10, 11, 3)
 SIGMA_A = {"gaussian": 0.3, "sine": 0.1, "sinc": 0.2, "tanh": 0.5, "sigmoid": 0.3, "relu": 1.0}
-SIGMA_A |= {"gelu": 0.5, "gabor": 0.3, "finer": 1.0, "exp(-x**2) * cos(3*x)": 0.5}  # the last three have no fast kernel
+SIGMA_A |= {"gelu": 0.5, "gabor": 0.3, "finer": 1.0, "exp(-x**2) * cos(3*x)": 0.5}  # the last has no compiled loop
 RECIPES = {
     "full batch": Recipe(steps=30),
     "minibatch": Recipe(steps=30, batch_size=64),

@@ -21,7 +21,7 @@ from vi3nr.encoding import encode
 from vi3nr.ensemble.adam import Adam
 from vi3nr.ensemble.batches import BatchOrder, learning_rate_at
 from vi3nr.ensemble.interface import Ensemble, Member, Progress, Recipe
-from vi3nr.ensemble.kernels import Kernel, kernel_for
+from vi3nr.ensemble.kernels import kernel_for
 from vi3nr.ensemble.slots import Seat, Slots, parameter_count
 from vi3nr.ensemble.tiles import FlatParameters, TiledNetwork, tile_slices
 from vi3nr.initialisers import draw_parameters, generator_for
@@ -121,7 +121,7 @@ class _Trainee:
     def __init__(self, member: Member, trainer: _TileTrainer) -> None:
         self.trainer = trainer
         self.learning_rate = member.learning_rate
-        self.kernel = kernel_for(member.config)
+        self.kernel = kernel_for(member.config, trainer.dtype)
         self.order = BatchOrder(trainer.points, trainer.batch_size, member.seed)
         if member.start is None:
             drawn = draw_parameters(member.config, generator_for(member.seed))
@@ -161,7 +161,6 @@ class _TileTrainer:
         self._batch_tiles = self._cut(self._batch_x, self._batch_y, rows)
         self.network = TiledNetwork(widths, min(rows, self.points), dtype)
         self._gradient = FlatParameters(torch.zeros(parameter_count(widths), dtype=dtype), widths)
-        self._input_reach = float(self._x.abs().max())
 
     def step(self, trainee: _Trainee, step: int) -> None:
         """One Adam update on the mean squared error of the step's points."""
@@ -171,32 +170,21 @@ class _TileTrainer:
             torch.index_select(self._x, 1, chosen, out=self._batch_x)
             torch.index_select(self._y, 1, chosen, out=self._batch_y)
             tiles = self._batch_tiles
-        tame = self._beyond_reach(trainee.parameters, trainee.kernel)
         weight = 2.0 / (self.batch_size * self.network.widths[-1])
         self._gradient.flat.zero_()
         for x, y in tiles:
-            error = self.network.predict(trainee.parameters, trainee.kernel, x, tame).sub_(y).mul_(weight)
-            self.network.add_gradient(trainee.parameters, trainee.kernel, x, error, self._gradient)
+            error = self.network.predict(trainee.parameters, trainee.kernel, x).sub_(y).mul_(weight)
+            self.network.add_gradient(trainee.parameters, x, error, self._gradient)
         rate = learning_rate_at(trainee.learning_rate, step, self._recipe)
         trainee.adam.update_(trainee.parameters.flat, self._gradient.flat, rate, step + 1)
 
     def mean_squared_error(self, trainee: _Trainee) -> float:
         """Over all points and channels, summed in float64."""
-        tame = self._beyond_reach(trainee.parameters, trainee.kernel)
         total = 0.0
         for x, y in self._tiles:
-            error = self.network.predict(trainee.parameters, trainee.kernel, x, tame).sub_(y)
+            error = self.network.predict(trainee.parameters, trainee.kernel, x).sub_(y)
             total += float(error.double().square().sum())
         return total / self._y.numel()
-
-    def _beyond_reach(self, parameters: FlatParameters, kernel: Kernel) -> list[bool]:
-        """For each activation, whether its arguments might be larger than its kernel likes (values lie in [-1, 1])."""
-        layers = parameters.layers[:-1]
-        if math.isinf(kernel.reach):
-            return [False] * len(layers)
-        largest = [abs(kernel.scale) * float(layer.abs().max()) for layer in layers]
-        inputs = [self.network.widths[0] * self._input_reach, *self.network.widths[1:-2]]
-        return [not peak * (reach + 1.0) < kernel.reach for peak, reach in zip(largest, inputs, strict=True)]
 
     @staticmethod
     def _cut(x: Tensor, y: Tensor, rows: int) -> list[tuple[Tensor, Tensor]]:

@@ -12,6 +12,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from vi3nr.ensemble import fused
 from vi3nr.ensemble.kernels import Kernel, Plane
 
 __all__ = ["FlatParameters", "TiledNetwork", "tile_slices"]
@@ -24,14 +25,14 @@ class FlatParameters:
         self.flat = flat
         self.weights: list[Tensor] = []
         self.biases: list[Tensor] = []
-        self.layers: list[Tensor] = []  # weight and bias of a layer, flat
         offset = 0
         for fan_in, fan_out in pairwise(widths):
             end = offset + fan_out * fan_in
             self.weights.append(flat[offset:end].view(fan_out, fan_in))
             self.biases.append(flat[end : end + fan_out])
-            self.layers.append(flat[offset : end + fan_out])
             offset = end + fan_out
+        self.turned = [weight.t() for weight in self.weights]  # (in, out); views are made once, not at every tile
+        self.bias_arrays = [bias.numpy() for bias in self.biases]
 
 
 def tile_slices(points: int, rows: int) -> list[slice]:
@@ -51,48 +52,44 @@ class TiledNetwork:
     def __init__(self, widths: Sequence[int], rows: int, dtype: torch.dtype) -> None:
         self.widths = tuple(widths)
         hidden = self.widths[1:-1]
-        self._u = [torch.empty(rows * width, dtype=dtype) for width in hidden]
+        self._z = [torch.empty(rows * width, dtype=dtype) for width in hidden]
         self._a = [torch.empty(rows * width, dtype=dtype) for width in hidden]
         self._g = [torch.empty(rows * max(hidden), dtype=dtype) for _ in range(2)]
+        self._total = [torch.empty(width, dtype=dtype) for width in hidden]
         self._out = torch.empty(self.widths[-1] * rows, dtype=dtype)
+        self._backward = fused.backward(self._out.numpy().dtype)
         self._first = torch.empty(self.widths[0] + 1, hidden[0], dtype=dtype)
         self._views: dict[int, _Views] = {}
 
-    def predict(self, parameters: FlatParameters, kernel: Kernel, x: Tensor, tame: Sequence[bool]) -> Tensor:
+    def predict(self, parameters: FlatParameters, kernel: Kernel, x: Tensor) -> Tensor:
         """The network's values ``(out, point)`` at ``x``, in a buffer that the next call overwrites."""
         views = self._of(x.shape[1])
-        scale = kernel.scale
         below = x[:-1].t()  # (point, in)
-        for layer, (u, a) in enumerate(zip(views.u, views.a, strict=True)):
-            weight_t = parameters.weights[layer].t()
-            torch.addmm(parameters.biases[layer], below, weight_t, beta=scale, alpha=scale, out=u.tensor)
-            if tame[layer]:
-                kernel.tame(u)
-            kernel.forward(u, a)
+        for weight, bias, z, a in zip(parameters.turned, parameters.bias_arrays, views.z, views.a, strict=False):
+            torch.mm(below, weight, out=z.tensor)
+            kernel.forward(z, bias, a)
             below = a.tensor
-        torch.mm(parameters.weights[-1], below.t(), out=views.out)
+        torch.mm(parameters.weights[-1], views.a[-1].turned, out=views.out)
         return views.out.add_(parameters.biases[-1].unsqueeze(1))
 
-    def add_gradient(
-        self, parameters: FlatParameters, kernel: Kernel, x: Tensor, error: Tensor, gradient: FlatParameters
-    ) -> None:
+    def add_gradient(self, parameters: FlatParameters, x: Tensor, error: Tensor, gradient: FlatParameters) -> None:
         """Add a tile's gradient, given dloss/dvalues ``(out, point)``, after ``predict`` on the same ``x``."""
         views = self._of(x.shape[1])
-        slope = kernel.slope
         last = len(views.a)
         gradient.weights[last].addmm_(error, views.a[-1].tensor)
         gradient.biases[last].add_(error.sum(1))
-        h = torch.mm(error.t(), parameters.weights[last], out=views.g[last % 2][last - 1])
+        h = views.g[last % 2][last - 1]
+        torch.mm(error.t(), parameters.weights[last], out=h.tensor)
         for layer in range(last - 1, 0, -1):
-            kernel.backward(h, views.u[layer], views.a[layer])
-            gradient.biases[layer].add_(h.sum(0), alpha=slope)
-            gradient.weights[layer].addmm_(h.t(), views.a[layer - 1].tensor, alpha=slope)
+            self._backward(h.array, views.z[layer].array, views.total[layer], gradient.bias_arrays[layer])  # dloss/dz
+            gradient.weights[layer].addmm_(h.turned, views.a[layer - 1].tensor)
             below = views.g[layer % 2][layer - 1]
-            h = below.addmm_(h, parameters.weights[layer], beta=0.0, alpha=slope)
-        kernel.backward(h, views.u[0], views.a[0])
-        torch.mm(x, h, out=self._first)  # (in + 1, out)
-        gradient.weights[0].add_(self._first[:-1].t(), alpha=slope)
-        gradient.biases[0].add_(self._first[-1], alpha=slope)
+            torch.mm(h.tensor, parameters.weights[layer], out=below.tensor)
+            h = below
+        h.tensor.mul_(views.z[0].tensor)
+        torch.mm(x, h.tensor, out=self._first)  # (in + 1, out)
+        gradient.weights[0].add_(self._first[:-1].t())
+        gradient.biases[0].add_(self._first[-1])
 
     def _of(self, rows: int) -> _Views:
         views = self._views.get(rows)
@@ -110,7 +107,8 @@ class _Views:
         def cut(buffer: Tensor, width: int) -> Tensor:
             return buffer[: rows * width].view(rows, width)
 
-        self.u = [Plane.of(cut(buffer, width)) for buffer, width in zip(network._u, hidden, strict=True)]
+        self.z = [Plane.of(cut(buffer, width)) for buffer, width in zip(network._z, hidden, strict=True)]
         self.a = [Plane.of(cut(buffer, width)) for buffer, width in zip(network._a, hidden, strict=True)]
-        self.g = [[cut(buffer, width) for width in hidden] for buffer in network._g]
+        self.g = [[Plane.of(cut(buffer, width)) for width in hidden] for buffer in network._g]
+        self.total = [total.numpy() for total in network._total]
         self.out = network._out[: rows * network.widths[-1]].view(network.widths[-1], rows)
