@@ -204,7 +204,9 @@ class StackedEnsemble(Ensemble):
             used = {seat.trainee.kind.encoding for seat in self._slots.taken}
             self._points = {key: points for key, points in self._points.items() if key in used}
             x = self._signal.coordinates if encoding is None else encode(encoding, self._signal.coordinates)
-            x, y = (torch.tensor(part, dtype=self._dtype, device=self._device.device) for part in (x, self._signal.values))
+            x, y = (
+                torch.tensor(part, dtype=self._dtype, device=self._device.device) for part in (x, self._signal.values)
+            )
             self._points[encoding] = Points(x, y, min(self._recipe.batch_size or len(y), len(y)))
         return self._points[encoding]
 
