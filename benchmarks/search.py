@@ -1,115 +1,188 @@
-"""Does the search's answer beat the usual initialisations? Real studies, each confirmed with fresh seeds.
+"""Does the search beat the usual initialisations, the dense grid, and other strategies?
 
-    python -m benchmarks.search [--signals kodim03 kodim05 ...] [--families gaussian sine] [--quick] [--json]
+    python -m benchmarks.search [--part defaults plane strategies] [--signals ...] [--families gaussian sine]
+                                [--seeds 10] [--stored] [--quick] [--json]
 
 Setting: photographs at 128x128 RGB (the middle square, Lanczos), width 64, 3 hidden layers, 400 full-batch Adam steps,
-Gaussian at learning rate 1e-3, sine at 5e-4; 24 trials to 40 % of the steps, 3 finalists, 5 seeds. ``gain_db`` is the
-paired difference to the best usual initialisation over the same seeds. ``--quick``: one picture at 48x48, 60 steps.
-Photographs come from ../shared/data/images where that folder is, else from scikit-image.
+Gaussian at learning rate 1e-3, sine at 5e-4.
+
+``defaults``: real studies (24 trials to 40 % of the steps, 3 finalists, 5 seeds) against the usual initialisations.
+``plane``: our search on the grid's own plane and rules, and on the full space, for ten search seeds; the regret is the
+true score of the grid's best (``benchmarks.search_landscape``, with ``--true-scores``) minus that of the config found,
+each the mean of three fixed seeds. ``strategies``: Optuna's samplers, each as many member steps as ours on that seed.
+
+Every cell is stored under ``benchmarks/data/search/`` when it is done: a run that was stopped goes on where it was.
+``--stored`` trains nothing and shows what is there. ``--quick`` is a small study that stores nothing. Photographs come
+from ../shared/data/images where that folder is, else from scikit-image.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
-from tempfile import TemporaryDirectory
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
-from vi3nr.ensemble.interface import Recipe
-from vi3nr.signals import Signal, image_signal
-from workers.engine import Engine
-from workers.events import Run, RunFinished, StudyCompleted, StudyFailed
-from workers.plan import FamilyPlan, Network, StudyPlan
-from workers.pool_local import LocalPool
-from workers.result import FamilyResult
-from workers.storage import open_storage
+from benchmarks.paper_store import Row, Store
+from benchmarks.photographs import photograph, photographs
+from benchmarks.search_defaults import defaults_row, quick_row
+from benchmarks.search_landscape import CELLS, DATA, SIDE, STEPS, TRUE_SEEDS, Landscape
+from benchmarks.search_loop import OURS, STRATEGIES, Strategy, search
+from benchmarks.search_trainings import Live, plane_space
+from vi3nr.signals import Signal
+from workers.plan import FamilyPlan
+from workers.search_space import SearchSpace
 
-KODAK = Path(__file__).parents[2] / "shared" / "data" / "images"
-
-
-def photograph(name: str, side: int) -> Signal:
-    """The middle square of a photograph, by the name of a Kodak file or of a picture of scikit-image."""
-    file = KODAK / f"{name}.png"
-    if file.exists():
-        picture = Image.open(file).convert("RGB")
-    else:
-        from skimage import data
-
-        picture = Image.fromarray(getattr(data, name)()).convert("RGB")
-    edge = min(picture.size)
-    left, top = (picture.width - edge) // 2, (picture.height - edge) // 2
-    square = picture.crop((left, top, left + edge, top + edge)).resize((side, side), Image.Resampling.LANCZOS)
-    return image_signal(np.asarray(square))
+GRID = ("kodim05", "kodim20", "kodim23")  # pictures with a stored grid
+GRID_STEPS = CELLS * CELLS * STEPS
+DEFAULTS = ("signal", "family", "gain_db", "ci_low", "ci_high", "trials", "cost_trials")
+PARTS = ("defaults", "plane", "strategies")
 
 
-def study(signal: Signal, family: str, seed: int, quick: bool) -> FamilyResult:
-    """One study from the first trial to the verdict, in this process."""
-    steps, trials = (60, 8) if quick else (400, 24)
-    plan = StudyPlan(
-        study_id=f"benchmark-{family}-{seed}", families=(FamilyPlan(family),), network=Network(64, 3),
-        recipe=Recipe(steps), trials=trials, seed=seed, search_steps=round(0.4 * steps), method="analytic",
-        objective="fit", finalists=3, seeds=2 if quick else 5, baselines=None,
+@dataclass(frozen=True)
+class Search:
+    """One cell: a strategy on a picture, in a space, from a seed."""
+
+    signal: str
+    family: str
+    strategy: Strategy
+    space: str  # plane or full
+    seed: int
+
+    @property
+    def key(self) -> str:
+        """The cell's name in the store."""
+        return f"{self.signal} {self.family} {self.space} {self.strategy.name} {self.seed}"
+
+
+@cache
+def picture(name: str) -> Signal:
+    """A photograph in the setting of this benchmark."""
+    return photograph(name, SIDE)
+
+
+def measure(cell: Search, most_steps: float) -> Row:
+    """Search live, then train what was found from the three fixed seeds."""
+    signal = picture(cell.signal)
+    planned = plane_space(cell.family, signal) if cell.space == "plane" else None
+    space = planned or SearchSpace.for_family(FamilyPlan(cell.family), signal)
+    live = Live(space, signal, STEPS)
+    found = search(
+        cell.strategy, cell.family, space.distributions(), space.start(signal), live.start,
+        steps=STEPS, seed=cell.seed, most_steps=most_steps,
     )  # fmt: skip
-    with TemporaryDirectory() as folder:
-        storage = open_storage(f"sqlite:///{folder}/optuna.db")
-        engine = Engine(LocalPool(), storage)
-        engine.add(plan, signal, (), lease=1)
-        runs: list[Run] = []
-        while True:
-            for event in engine.step(1.0):
-                match event:
-                    case RunFinished():
-                        runs.append(event.run)
-                    case StudyFailed():
-                        raise RuntimeError(event.error)
-                    case StudyCompleted():
-                        storage.engine.dispose()
-                        return event.result.families[0]
-
-
-def row(name: str, result: FamilyResult) -> dict[str, Any]:
-    """One line of the table."""
-    comparison = result.comparison
-    assert comparison is not None
-    gain = comparison.gain_db
-    found = next(arm for arm in result.arms if arm.kind == "finalist" and arm.score.n == gain.n)
+    true = [live.start(found.params, seed).to(STEPS) for seed in TRUE_SEEDS]
     return {
-        "signal": name, "family": result.family, "gain_db": gain.mean, "ci_low": gain.low, "ci_high": gain.high,
-        "found_db": found.score.mean, "baseline": comparison.baseline, "verdict": comparison.verdict,
-        "trials": result.trials,
-        "sigma_a": found.sigma_a, "sigma_p": found.sigma_p, "sigma_p_first": found.sigma_p_first,
+        "true_db": [round(value, 2) for value in true],
+        "steps": found.steps, "trials": found.trials, "pruned": found.pruned,
+        "params": {name: float(f"{value:.5g}") for name, value in found.params.items()},
     }  # fmt: skip
+
+
+def searches(parts: Sequence[str], signals: Sequence[str], families: Sequence[str], seeds: int) -> Iterator[Search]:
+    """The cells that are asked for: ours before the others, which get what it cost."""
+    strategies = [one for one in STRATEGIES if ("plane" if one == OURS else "strategies") in parts]
+    for family in families:
+        for name in signals:
+            for seed in range(seeds):
+                for space in ("plane", "full"):
+                    for strategy in strategies:
+                        yield Search(name, family, strategy, space, seed)
+
+
+def trained(cells: Sequence[Search], store: Store, *, stored: bool) -> dict[str, Row]:
+    """Every cell that is there, or all of them, trained where they are missing."""
+    for cell in cells:
+        if not stored and cell.key not in store.rows:
+            ours = Search(cell.signal, cell.family, OURS, cell.space, cell.seed)
+            budget = (
+                float("inf") if cell.strategy == OURS else store.cell(ours.key, measure, ours, float("inf"))["steps"]
+            )
+            row = store.cell(cell.key, measure, cell, budget)
+            print(
+                f"# {cell.key}: {np.mean(row['true_db']):.2f} dB, {row['steps'] / GRID_STEPS:.4f}",
+                file=sys.stderr,
+                flush=True,
+            )
+    return store.rows
+
+
+def regret_rows(cells: Sequence[Search], rows: dict[str, Row]) -> list[dict[str, Any]]:
+    """A line for each strategy and space, over the seeds that are there; pictures without true scores are left out."""
+    lines: dict[tuple[str, str, str, str], list[Row]] = {}
+    for cell in cells:
+        if cell.key in rows:
+            group = (cell.signal, cell.family, cell.strategy.name, cell.space)
+            lines.setdefault(group, []).append(rows[cell.key])
+    made = []
+    for (name, family, strategy, space), found in lines.items():
+        try:
+            best = Landscape(name, family).best_true_score()
+        except KeyError:
+            continue
+        regrets = [best - float(np.mean(row["true_db"])) for row in found]
+        made.append({
+            "signal": name, "family": family, "strategy": strategy, "space": space,
+            "regret_db_mean": round(float(np.mean(regrets)), 3), "regret_db_worst": round(max(regrets), 3),
+            "cost_fraction": round(float(np.mean([row["steps"] for row in found])) / GRID_STEPS, 4),
+        })  # fmt: skip
+    return made
+
+
+def default_rows(signals: Sequence[str], families: Sequence[str], *, stored: bool) -> list[Row]:
+    """A real study for each picture and family."""
+    store = Store(DATA / "defaults.json")
+    rows = []
+    for family in families:
+        for name in signals:
+            key = f"{name} {family}"
+            if key in store.rows or not stored:
+                rows.append(store.cell(key, defaults_row, name, family, picture(name)))
+                print(f"# {key}: {rows[-1]['gain_db']:+.2f} dB", file=sys.stderr, flush=True)
+    return rows
+
+
+def show(answer: dict[str, list[dict[str, Any]]]) -> None:
+    """Two tables for people."""
+    for row in answer["defaults"]:
+        gain = f"{row['gain_db']:+5.2f} dB ({row['ci_low']:+.2f} to {row['ci_high']:+.2f})"
+        cost = f"{row['trials']} trials at the cost of {row['cost_trials']:.1f}"
+        print(f"{row['signal']:10s} {row['family']:9s} gain {gain}, {cost}")
+    for row in answer["rows"]:
+        regret = f"regret {row['regret_db_mean']:+5.2f} dB, worst {row['regret_db_worst']:+5.2f}"
+        names = f"{row['signal']:10s} {row['family']:9s} {row['space']:6s} {row['strategy']:7s}"
+        print(f"{names} {regret}, cost {row['cost_fraction']:.4f}")
 
 
 def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    known = sorted(file.stem for file in KODAK.glob("*.png")) or ["chelsea", "coffee", "astronaut"]
-    parser.add_argument("--signals", nargs="+", default=known)
+    parser.add_argument("--part", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--signals", nargs="+", help="default: all for defaults, those with a grid for the other parts")
     parser.add_argument("--families", nargs="+", default=["gaussian", "sine"])
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--stored", action="store_true", help="train nothing")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_args()
-    names, side = (["chelsea"], 48) if arguments.quick else (arguments.signals, 128)
-    rows = []
-    for name in names:
-        signal = photograph(name, side)
-        for family in arguments.families:
-            rows.append(row(name, study(signal, family, arguments.seed, arguments.quick)))
-            if not arguments.json:
-                line = rows[-1]
-                print(
-                    f"{name:10s} {family:9s} found {line['found_db']:6.2f} dB, gain {line['gain_db']:+5.2f} "
-                    f"({line['ci_low']:+.2f} to {line['ci_high']:+.2f}) over {line['baseline']}",
-                    flush=True,
-                )
-    if arguments.json:
-        print(json.dumps({"defaults": rows}, indent=2))
+    chosen = parser.parse_args()
+    if chosen.quick:
+        answer = {"defaults": [quick_row(family) for family in chosen.families], "rows": []}
+    else:
+        defaults, cells = [], list(searches(chosen.part, chosen.signals or GRID, chosen.families, chosen.seeds))
+        if "defaults" in chosen.part:
+            defaults = default_rows(chosen.signals or photographs(), chosen.families, stored=chosen.stored)
+        rows = trained(cells, Store(DATA / "searches.json"), stored=chosen.stored)
+        answer = {"defaults": defaults, "rows": regret_rows(cells, rows)}
+    answer["defaults"] = [{name: row[name] for name in DEFAULTS} for row in answer["defaults"]]
+    if chosen.json:
+        print(json.dumps(answer, indent=2))
+    else:
+        show(answer)
 
 
 if __name__ == "__main__":

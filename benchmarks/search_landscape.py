@@ -23,7 +23,22 @@ from vi3nr.ensemble.interface import WORST_SCORE, Member, Recipe
 from vi3nr.profile import vi3nr_config
 from vi3nr.signals import Signal
 
-__all__ = ["CELLS", "GRID_SEED", "SIGMA_A", "SIGMA_P", "TRUE_SEEDS", "Landscape", "curve_of", "plane_config"]
+__all__ = [
+    "CELLS",
+    "DATA",
+    "GRID_SEED",
+    "HIDDEN_LAYERS",
+    "REPORT",
+    "SIDE",
+    "SIGMA_A",
+    "SIGMA_P",
+    "STEPS",
+    "TRUE_SEEDS",
+    "WIDTH",
+    "Landscape",
+    "curve_of",
+    "plane_config",
+]
 
 DATA = Path(__file__).parent / "data" / "search"
 SIDE, STEPS, WIDTH, HIDDEN_LAYERS = 128, 400, 64, 3

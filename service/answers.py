@@ -43,6 +43,7 @@ class Links(BaseModel):
     self: str
     trials: str | None = None
     best: str | None = None
+    surface: str | None = None
     dataset: str | None = None
 
 
@@ -222,7 +223,11 @@ def study_answer(study: Study) -> StudyAnswer:
         started=_time_or_none(study.started),
         finished=_time_or_none(study.finished),
         links=Links(
-            self=here, trials=f"{here}/trials", best=f"{here}/best", dataset=f"/v1/datasets/{study.dataset_id}"
+            self=here,
+            trials=f"{here}/trials",
+            best=f"{here}/best",
+            surface=f"{here}/surface",
+            dataset=f"/v1/datasets/{study.dataset_id}",
         ),
     )
 

@@ -22,6 +22,7 @@ from service.routes_datasets import find_dataset
 from service.schemas import StudyRequest
 from service.states import FINISHED, StudyState
 from service.store import new_id
+from service.surfaces import SurfaceAnswer, surface_answer
 from workers.plan import StudyPlan
 from workers.result import StudyResult
 
@@ -120,6 +121,19 @@ def show_best(rooms: RoomsOf, study_id: str) -> StudyResult:
     if result is None:
         raise not_found("result of study", study_id)
     return result
+
+
+@router.get(
+    "/{study_id}/surface",
+    summary="The response surface",
+    response_model=SurfaceAnswer,
+    responses=documented(404),
+)
+def show_surface(rooms: RoomsOf, study_id: str) -> SurfaceAnswer:
+    """How the score depends on the searched axes, fitted to the trials so far: mean and uncertainty, the width of
+    the good basin along each axis and its importance, and the line of the theory's own ``sigma_p``.
+    """
+    return surface_answer(rooms.store, _study(rooms, study_id))
 
 
 @router.post(

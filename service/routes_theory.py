@@ -6,11 +6,13 @@ from fastapi import APIRouter, Response
 
 from service.answers import Activations, activation_answer
 from service.inits import init_of
-from service.problems import documented
-from service.rooms import RoomsOf
+from service.problems import Problem, documented
+from service.rooms import Rooms, RoomsOf
+from service.routes_datasets import find_dataset
 from service.schemas import InitRequest
 from vi3nr.activations import families
 from vi3nr.config import InitConfig
+from vi3nr.signals import Signal
 
 __all__ = ["router"]
 
@@ -27,13 +29,25 @@ def list_activations() -> Activations:
     "/init",
     summary="An init config without a study",
     response_model=InitConfig,
-    responses=documented(400, 413, 415, 422),
+    responses=documented(400, 409, 413, 415, 422),
 )
 def make_init(rooms: RoomsOf, request: InitRequest) -> Response:
-    """The VI3NR initialisation of a network for a given ``sigma_p``, or for the theory's own.
+    """The VI3NR initialisation of a network for a given ``sigma_p``, or for the theory's own; with a dataset the
+    first guess for it: what a search would try first, from the signal's spectrum, without training.
 
     Where the theory has no stable ``sigma_p``, it is ``sigma_a`` with the stability bias; ``stability.kind``
     tells.
     """
     # The config's own JSON, which shows omega beside sigma_a.
-    return Response(init_of(request, rooms.settings).to_json(), media_type="application/json")
+    signal = None if request.dataset_id is None else _signal(rooms, request.dataset_id)
+    return Response(init_of(request, rooms.settings, signal).to_json(), media_type="application/json")
+
+
+def _signal(rooms: Rooms, dataset_id: str) -> Signal:
+    dataset = find_dataset(rooms, dataset_id)
+    if dataset is None:
+        raise Problem.of_field("dataset_id", dataset_id, "there is no such dataset")
+    try:
+        return Signal.from_bytes(rooms.blobs.get(dataset.blob_key))
+    except KeyError:
+        raise Problem(409, "the dataset's bytes are no longer stored: upload it again") from None

@@ -255,8 +255,13 @@ class StudyRequest(Request):
 
 
 class InitRequest(Request):
-    """An init config without a study. null means: customary, or the theory's own."""
+    """An init config without a study. null means: customary, or the theory's own.
 
+    With a dataset null means: the first guess of a search on it, from the signal's spectrum; the network's ends and
+    ``input_second_moment`` are then the dataset's.
+    """
+
+    dataset_id: str | None = Field(default=None, description="guess for this dataset; null: theory alone")
     family: Family
     parameters: dict[str, Number] = Field(
         default={}, description="the family's parameters, a formula's by their names, or another name of the scale"

@@ -23,6 +23,7 @@ from service.trial_records import Trial
 from vi3nr.signals import Signal
 from workers.events import Run
 from workers.plan import StudyPlan
+from workers.response import AxisRange, Observation
 from workers.result import ProgressNote, StudyResult
 
 __all__ = ["Store", "new_id"]
@@ -140,6 +141,10 @@ class Store:
     def trials(self, study: Study, limit: int = 100, cursor: str | None = None) -> Page[Trial]:
         """A study's trials as Optuna recorded them, oldest first. Raises BadCursorError."""
         return self._read(lambda session: trial_records.page(session, study, limit, cursor))
+
+    def observed(self, study: Study, family: str) -> tuple[tuple[AxisRange, ...], tuple[Observation, ...]]:
+        """The searched axes of one family of a study, and its finished trials."""
+        return self._read(lambda session: trial_records.observed(session, study, family))
 
     def request_cancel(self, study_id: str) -> Study | None:
         """Ask that a study end; the study as it stands then, None if there is none. Asking twice changes

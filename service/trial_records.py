@@ -19,8 +19,9 @@ from sqlalchemy.orm import Session
 
 from service.cursors import BadCursorError
 from service.records import Page, Study
+from workers.response import AxisRange, Observation
 
-__all__ = ["TABLES", "Trial", "optuna_name", "page"]
+__all__ = ["TABLES", "Trial", "observed", "optuna_name", "page"]
 
 STUDIES = table("studies", column("study_id", Integer), column("study_name", String))
 TRIALS = table(
@@ -38,11 +39,19 @@ PARAMS = table(
     column("trial_id", Integer),
     column("param_name", String),
     column("param_value", Float),
+    column("distribution_json", String),
 )
 ATTRIBUTES = table(
     "trial_user_attributes", column("trial_id", Integer), column("key", String), column("value_json", String)
 )
-TABLES = (STUDIES, TRIALS, VALUES, PARAMS, ATTRIBUTES)
+REPORTS = table(
+    "trial_intermediate_values",
+    column("trial_id", Integer),
+    column("step", Integer),
+    column("intermediate_value", Float),
+)
+TABLES = (STUDIES, TRIALS, VALUES, PARAMS, ATTRIBUTES, REPORTS)
+MOST_OBSERVED = 400  # trials that a surface is fitted through: the newest
 
 
 @dataclass(frozen=True)
@@ -87,6 +96,36 @@ def page(session: Session, study: Study, limit: int, cursor: str | None) -> Page
         _trial(row, names[row.study_name], parameters[row.trial_id], attributes[row.trial_id]) for row in shown
     )
     return Page(items, _cursor(ids[-1]) if len(rows) > limit else None)
+
+
+def observed(session: Session, study: Study, family: str) -> tuple[tuple[AxisRange, ...], tuple[Observation, ...]]:
+    """The searched axes of a family and its finished trials, in their order; both empty before a runner began."""
+    if not inspect(session.connection()).has_table(VALUES.name):
+        return (), ()
+    ended = (
+        select(TRIALS.c.trial_id, TRIALS.c.state, VALUES.c.value)
+        .join(STUDIES, STUDIES.c.study_id == TRIALS.c.study_id)
+        .join(VALUES, (VALUES.c.trial_id == TRIALS.c.trial_id) & (VALUES.c.objective == 0))
+        .where(STUDIES.c.study_name == optuna_name(study.id, family), TRIALS.c.state.in_(("COMPLETE", "PRUNED")))
+        .order_by(TRIALS.c.trial_id.desc())
+        .limit(MOST_OBSERVED)
+    )
+    rows = session.execute(ended).all()[::-1]
+    ids = [row.trial_id for row in rows]
+    axes: dict[str, AxisRange] = {}
+    parameters: dict[int, dict[str, float]] = {trial_id: {} for trial_id in ids}
+    for row in session.execute(select(PARAMS).where(PARAMS.c.trial_id.in_(ids))):
+        parameters[row.trial_id][row.param_name] = row.param_value
+        bounds = json.loads(row.distribution_json)["attributes"]
+        axes[row.param_name] = AxisRange(row.param_name, bounds["low"], bounds["high"], bounds["log"])
+    reports: dict[int, dict[int, float]] = {trial_id: {} for trial_id in ids}
+    for row in session.execute(select(REPORTS).where(REPORTS.c.trial_id.in_(ids))):
+        reports[row.trial_id][row.step] = row.intermediate_value
+    return tuple(axes[name] for name in sorted(axes)), tuple(
+        Observation(parameters[row.trial_id], row.value if row.state == "COMPLETE" else None, reports[row.trial_id])
+        for row in rows
+        if parameters[row.trial_id].keys() == axes.keys()
+    )
 
 
 def _trials(names: tuple[str, ...], after: int, limit: int) -> Select[Any]:

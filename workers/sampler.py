@@ -17,13 +17,13 @@ from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
-from workers.surface import Surface, expected_improvement, fit_surface
+from workers.response import Observation, expected_finals
+from workers.surface import DEPTH_DB, Surface, expected_improvement, fit_surface
 
 __all__ = ["SurfaceSampler"]
 
 WIDE, NEAR = 1024, 256  # random candidates over the cube, and around each of the best
 MOST_POINTS = 200  # the best ones: fitting costs the cube of their number
-DEPTH_DB = 12.0  # scores further than this below the best say only "bad": a cliff must not bend the surface
 
 
 @dataclass(frozen=True)
@@ -140,21 +140,15 @@ def _believe(surface: Surface, points: np.ndarray, scores: np.ndarray, running: 
 
 
 def _scores(trials: Sequence[FrozenTrial]) -> dict[int, float]:
-    """Score by trial number: a finished trial's own; a pruned one's last report plus what the finished ones still
-    gained from that step on (in the mean).
-    """
-    finished = [t for t in trials if t.state == TrialState.COMPLETE and t.value is not None]
-    scores = {t.number: float(t.value) for t in finished if t.value is not None}
-    for trial in trials:
-        if trial.state == TrialState.PRUNED and trial.intermediate_values:
-            step = max(trial.intermediate_values)
-            gains = [
-                t.value - t.intermediate_values[step]
-                for t in finished
-                if t.value is not None and step in t.intermediate_values
-            ]
-            scores[trial.number] = trial.intermediate_values[step] + (float(np.mean(gains)) if gains else 0.0)
-    return scores
+    """Score by trial number: a finished trial's own, and what a pruned one would have reached."""
+    ended = [t for t in trials if t.state in (TrialState.COMPLETE, TrialState.PRUNED)]
+    finals = expected_finals(
+        [
+            Observation(t.params, t.value if t.state == TrialState.COMPLETE else None, t.intermediate_values)
+            for t in ended
+        ]
+    )
+    return {trial.number: score for trial, score in zip(ended, finals, strict=True) if score is not None}
 
 
 def _inside(place: np.ndarray) -> bool:

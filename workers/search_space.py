@@ -16,34 +16,25 @@ from optuna.distributions import FloatDistribution
 
 from vi3nr.activations import activation, family_of
 from vi3nr.config import BiasRule, InitConfig
-from vi3nr.guess import Point, Ranges, default_ranges
+from vi3nr.guess import Point, Ranges, default_ranges, one_sigma_p_points, start_points
 from vi3nr.profile import vi3nr_config
 from vi3nr.signals import Signal
+from workers.axes import (
+    BANDWIDTH,
+    LINEAR,
+    OUTPUT,
+    RATE,
+    RATIO,
+    SHARE_FIRST,
+    SHARE_HIDDEN,
+    SIGMA_A,
+    SIGMA_P,
+    SIGMA_P_FIRST,
+)
 from workers.plan import Axis, BiasChoice, FamilyPlan, Range
 
-__all__ = [
-    "BANDWIDTH",
-    "OUTPUT",
-    "RATE",
-    "RATIO",
-    "SHARE_FIRST",
-    "SHARE_HIDDEN",
-    "SIGMA_A",
-    "SIGMA_P",
-    "SIGMA_P_FIRST",
-    "SearchSpace",
-]
+__all__ = ["SearchSpace"]
 
-SIGMA_A = "sigma_a"
-RATIO = "sigma_p / sigma_a"
-SIGMA_P = "sigma_p"
-BANDWIDTH = "first-layer bandwidth"
-SIGMA_P_FIRST = "sigma_p_first"
-SHARE_FIRST = "first-layer bias share"
-SHARE_HIDDEN = "hidden bias share"
-OUTPUT = "output scale"
-RATE = "learning rate"
-LINEAR = (SHARE_FIRST, SHARE_HIDDEN)
 LARGEST_SHARE = 0.999  # a share of 1 would leave the weights nothing
 
 
@@ -90,6 +81,12 @@ class SearchSpace:
             for name, axis in self.axes.items()
             if isinstance(axis, Range)
         }
+
+    def start(self, signal: Signal) -> list[dict[str, float]]:
+        """What to try first, the best guess first."""
+        one_sigma_p = not {BANDWIDTH, SIGMA_P_FIRST} & self.axes.keys()
+        points = (one_sigma_p_points if one_sigma_p else start_points)(self.plan.family, signal, self.plan.parameters)
+        return [self.to_params(point) for point in points]
 
     def to_params(self, point: Point) -> dict[str, float]:
         """A point as the searched numbers, clipped into their bounds; what is fixed takes its fixed number first.

@@ -8,7 +8,6 @@ from optuna.storages import RDBStorage
 
 from vi3nr.activations import family_of
 from vi3nr.ensemble.interface import Progress
-from vi3nr.guess import start_points
 from vi3nr.signals import Signal
 from workers.events import Event, Run
 from workers.family import PHASES, FamilyProgram
@@ -181,7 +180,7 @@ def _family_program(
         optuna_study_name(plan.study_id, family.family),
         family.family,
         space.distributions(),
-        [space.to_params(point) for point in start_points(family.family, signal, space.plan.parameters)],
+        space.start(signal),
         objective=plan.objective,
         search_steps=plan.search_steps,
         steps=plan.recipe.steps,

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import linalg, optimize, special
 
-__all__ = ["Surface", "expected_improvement", "fit_surface"]
+__all__ = ["DEPTH_DB", "Surface", "expected_improvement", "fit_surface"]
 
 # Priors over the logarithms of the hyperparameters (mean, std), in units of the cube and of the standardised score.
 LENGTH_PRIOR = (math.log(0.5), 0.7)
 NOISE_PRIOR = (math.log(0.1), 0.7)
 SIGNAL_PRIOR = (math.log(1.0), 0.5)
 JITTER = 1e-8
+DEPTH_DB = 6.0  # scores further than this below the best say only "bad": a cliff must not bend the surface
 
 
 @dataclass(frozen=True)

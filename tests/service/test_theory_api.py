@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import math
+import time
 
+import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
+from service.blobs import BlobStore
+from service.database import make_engine
+from service.settings import Settings
+from service.store import Store
 from vi3nr.activations import families
 from vi3nr.config import InitConfig
+from vi3nr.signals import Signal, image_signal
+from workers.plan import FamilyPlan
+from workers.search_space import SearchSpace
 
 
 def init(client: TestClient, **fields: object) -> InitConfig:
@@ -151,3 +160,59 @@ def test_a_formula_that_will_not_do_is_a_problem_with_a_sentence(
     answer = client.post("/v1/init", json={"family": family, "parameters": parameters})
     assert answer.status_code == 422
     assert words in answer.text
+
+
+@pytest.mark.parametrize("family", list(families()))
+def test_a_dataset_gives_the_first_guess_of_its_search(
+    client: TestClient, settings: Settings, dataset_id: str, family: str
+) -> None:
+    """Without training: ends and second moment are the dataset's, and the config is what a search tries first."""
+    config = init(client, family=family, dataset_id=dataset_id, network={"width": 64, "hidden_layers": 3})
+    engine = make_engine(settings.url)
+    dataset = Store(engine).dataset(dataset_id)
+    engine.dispose()
+    assert dataset is not None
+    signal = Signal.from_bytes(BlobStore(settings.blob_dir).get(dataset.blob_key))
+    space = SearchSpace.for_family(FamilyPlan(family), signal)
+    first = space.config(
+        space.start(signal)[0], (2, 64, 64, 64, 64, 3), input_second_moment=signal.input_second_moment,
+        method="analytic", seed=0,
+    )  # fmt: skip
+    for made, searched in zip(config.layers, first.layers, strict=True):
+        assert (made.weight_std, made.bias_std) == pytest.approx((searched.weight_std, searched.bias_std))
+    assert config.sigma_p_first == pytest.approx(first.sigma_p_first)
+    assert config.bias_first == first.bias_first
+
+
+def test_the_guess_keeps_its_ratios_at_a_scale_of_ones_own(client: TestClient, dataset_id: str) -> None:
+    """omega 30 instead of the guessed one: sigma_p and sigma_p_first move with it; what is given stands."""
+    free = init(client, family="sine", dataset_id=dataset_id)
+    own = init(client, family="sine", dataset_id=dataset_id, omega=30)
+    named = init(client, family="gaussian", dataset_id=dataset_id, parameters={"a": 0.03})
+    assert named.layers == init(client, family="gaussian", dataset_id=dataset_id, sigma_a=0.03).layers
+    assert own.sigma_a == pytest.approx(1 / 30)
+    assert own.sigma_p / own.sigma_a == pytest.approx(free.sigma_p / free.sigma_a)
+    assert own.sigma_p_first / own.sigma_a == pytest.approx(free.sigma_p_first / free.sigma_a)
+    assert init(client, family="sine", dataset_id=dataset_id, sigma_p=0.7).sigma_p == 0.7
+
+
+def test_a_guess_for_no_dataset_or_with_its_ends_beside_it_is_refused(client: TestClient, dataset_id: str) -> None:
+    """422, naming the field."""
+    wrong = client.post("/v1/init", json={"family": "sine", "dataset_id": "0" * 12})
+    assert wrong.status_code == 422
+    assert wrong.json()["errors"][0]["field"] == "dataset_id"
+    both = client.post("/v1/init", json={"family": "sine", "dataset_id": dataset_id, "in_dim": 2})
+    assert both.status_code == 422
+    assert both.json()["errors"][0]["field"] == "in_dim"
+
+
+def test_the_guess_takes_less_than_two_seconds_of_a_cpu(client: TestClient, settings: Settings) -> None:
+    """For a picture of 128 x 128 and the largest usual network, in processor time."""
+    signal = image_signal(np.random.default_rng(0).integers(0, 256, (128, 128, 3)).astype(np.uint8))
+    engine = make_engine(settings.url)
+    key = BlobStore(settings.blob_dir).put(signal.to_bytes())
+    dataset = Store(engine).add_dataset(name="noise", content_hash="n", signal=signal, blob_key=key, meta={})
+    engine.dispose()
+    began = time.process_time()
+    init(client, family="gaussian", dataset_id=dataset.id)
+    assert time.process_time() - began < 2.0

@@ -8,17 +8,9 @@ import pytest
 from small_study import small_signal
 
 from vi3nr.guess import Point, default_ranges, start_points
+from workers.axes import BANDWIDTH, RATIO, SHARE_FIRST, SHARE_HIDDEN, SIGMA_A, SIGMA_P, SIGMA_P_FIRST
 from workers.plan import BiasChoice, FamilyPlan, Range
-from workers.search_space import (
-    BANDWIDTH,
-    RATIO,
-    SHARE_FIRST,
-    SHARE_HIDDEN,
-    SIGMA_A,
-    SIGMA_P,
-    SIGMA_P_FIRST,
-    SearchSpace,
-)
+from workers.search_space import SearchSpace
 
 SIGNAL = small_signal()
 WIDTHS = (2, 8, 8, 3)

@@ -1,0 +1,125 @@
+"""One search, whatever trains: a strategy asks, a trainer answers with learning curves, the best few go on to the end.
+
+``ours`` is the service's own sampler, pruner, start points and horizon (``workers.search_policy``), turned by this loop
+instead of the engine's; a test holds both to the same proposals. The others are Optuna's samplers with the same
+horizon and the same finalists, without start points and pruning: what a user of Optuna would write.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import optuna
+from optuna.distributions import FloatDistribution
+from optuna.exceptions import ExperimentalWarning
+from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
+
+from workers.scheduler import segment_length
+from workers.search_policy import make_pruner, make_sampler, pruning_steps
+from workers.seeds import sampler_seed, trial_seed
+
+__all__ = ["OURS", "STRATEGIES", "Found", "Strategy", "Training", "search"]
+
+Params = Mapping[str, float]
+
+
+class Training(Protocol):
+    """One training of one config from one seed."""
+
+    def to(self, step: int) -> float:
+        """Train on to a step; the PSNR there in dB."""
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """What a search is made of. ``sampler``: ours, tpe, gp or random."""
+
+    name: str
+    sampler: str = "ours"
+    start: bool = True  # whether the start points are tried first
+    prune: bool = True
+    trials: int = 24
+    horizon: float = 0.4  # share of the steps
+    finalists: int = 3
+
+
+@dataclass(frozen=True)
+class Found:
+    """The config that was chosen, and the member steps until then."""
+
+    params: Params
+    steps: int
+    trials: int
+    pruned: int
+
+
+OURS = Strategy("ours")
+STRATEGIES = (
+    OURS,
+    *(Strategy(name, sampler=name, start=False, prune=False) for name in ("tpe", "gp", "random")),
+)
+
+
+def search(
+    strategy: Strategy,
+    family: str,
+    space: Mapping[str, FloatDistribution],
+    start: Sequence[Params],
+    train: Callable[[Params, int], Training],
+    *,
+    steps: int,
+    seed: int,
+    most_steps: float = float("inf"),
+) -> Found:
+    """Run a strategy; ``most_steps`` ends it early enough for the finalists' continuation to fit in."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    horizon = round(strategy.horizon * steps)
+    start = start if strategy.start else ()
+    pruner = make_pruner(len(start)) if strategy.prune else optuna.pruners.NopPruner()
+    study = optuna.create_study(direction="maximize", pruner=pruner, sampler=_sampler(strategy, seed))
+    segment, checkpoints = segment_length(horizon), pruning_steps(horizon)
+    finished: list[tuple[float, int, Params, Training]] = []
+    spent = pruned = order = 0
+    while order < strategy.trials or most_steps < float("inf"):
+        if spent + horizon + strategy.finalists * (steps - horizon) > most_steps:
+            break
+        if strategy.sampler == "ours":
+            study.sampler = make_sampler(space, sampler_seed(seed, family, order))
+        if order < len(start):
+            study.enqueue_trial(dict(start[order]))
+        trial = study.ask(dict(space))
+        training = train(trial.params, trial_seed(seed, order))
+        order += 1
+        for step in range(segment, horizon + 1, segment):
+            score = training.to(step)
+            trial.report(score, step)
+            if strategy.prune and step in checkpoints and trial.should_prune():
+                study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+                pruned += 1
+                break
+        else:
+            study.tell(trial, score)
+            finished.append((score, order, trial.params, training))
+        spent += step
+    finished.sort(key=lambda one: (-one[0], one[1]))
+    finals = [
+        (training.to(steps), -place, params)
+        for place, (_, _, params, training) in enumerate(finished[: strategy.finalists])
+    ]
+    spent += len(finals) * (steps - horizon)
+    return Found(max(finals)[2], spent, order, pruned)
+
+
+def _sampler(strategy: Strategy, seed: int) -> BaseSampler:
+    match strategy.sampler:
+        case "tpe":
+            return TPESampler(seed=seed)
+        case "gp":
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ExperimentalWarning)
+                return GPSampler(seed=seed)
+        case _:
+            return RandomSampler(seed=seed)

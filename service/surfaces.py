@@ -1,0 +1,64 @@
+"""A study's response surface: its trials as the database has them -> what ``workers.response`` makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from service.records import Study
+from service.store import Store
+from vi3nr.activations import activation, family_of
+from vi3nr.theory import stable_sigma_p
+from workers.objective import Objective
+from workers.response import ResponseSurface, response_surface
+
+__all__ = ["FamilySurface", "SurfaceAnswer", "surface_answer"]
+
+
+class FamilySurface(BaseModel):
+    """One family's surface."""
+
+    family: str
+    surface: ResponseSurface | None = Field(description="null with fewer than three finished trials, or no axis")
+
+
+class SurfaceAnswer(BaseModel):
+    """What the search has learned besides its winner. Scores are those at the search horizon."""
+
+    study_id: str
+    unit: str = Field(description="of scores: dB or steps")
+    families: list[FamilySurface]
+
+
+def surface_answer(store: Store, study: Study) -> SurfaceAnswer:
+    """Fitted to the trials that have finished by now."""
+    asked = study.request.get("objective", "fit")
+    name = asked["name"] if isinstance(asked, Mapping) else asked
+    objective = Objective(name, target=asked["target"]) if name == "steps_to_target" else Objective()
+    steps = study.request.get("training", {}).get("steps", 1)
+    parameters = {one["family"]: one.get("parameters", {}) for one in study.request.get("activations", ())}
+    families = []
+    for family in study.families:
+        axes, observations = store.observed(study, family)
+        surface = response_surface(
+            axes,
+            observations,
+            decibel=objective.in_units(1.0, steps),
+            theory=_theory(family, parameters.get(family, {})),
+        )
+        families.append(FamilySurface(family=family, surface=surface))
+    return SurfaceAnswer(study_id=study.id, unit=objective.unit, families=families)
+
+
+def _theory(family: str, parameters: Mapping[str, Any]) -> tuple[float, str] | None:
+    """The theory's rho = sigma_p / sigma_a and its kind; None where it has none or the family has no scale."""
+    cls = family_of(family)
+    rest = {name: value for name, value in parameters.items() if name not in cls.scale_names()}
+    try:
+        phi = activation(family, cls.customary_sigma_a[0], **rest)
+        stable = stable_sigma_p(phi)
+    except ArithmeticError:  # a formula without moments
+        return None
+    return None if stable.sigma_p is None else (stable.sigma_p / phi.sigma_a, stable.kind)

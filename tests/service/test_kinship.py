@@ -1,0 +1,116 @@
+"""The same request is answered once; a like one starts from its trials; others know nothing of each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+from studies_to_store import result
+
+from service.database import make_engine
+from service.kinship import MOST_KIN, fingerprint, kinship
+from service.settings import Settings
+from service.store import Store
+
+
+@pytest.fixture
+def store(settings: Settings, client: TestClient) -> Iterator[Store]:
+    """The database of the client's application, as a runner sees it."""
+    engine = make_engine(settings.url)
+    yield Store(engine)
+    engine.dispose()
+
+
+def asked(client: TestClient, dataset_id: str, **fields: Any) -> Any:
+    request = {"dataset_id": dataset_id, "activations": [{"family": "gaussian"}], **fields}
+    return client.post("/v1/studies", json=request)
+
+
+def completed(client: TestClient, store: Store, dataset_id: str, **fields: Any) -> str:
+    """A study that a runner has answered."""
+    study_id = str(asked(client, dataset_id, reuse=False, **fields).json()["id"])
+    claim = store.claim("runner", 3600.0, only=study_id)
+    assert claim is not None
+    store.complete(study_id, claim.lease_number, result())
+    return study_id
+
+
+def test_the_same_request_is_answered_with_the_study_that_is_there(
+    client: TestClient, dataset_id: str, store: Store
+) -> None:
+    """200 and the same id, queued or completed; with reuse false a study of its own."""
+    first = asked(client, dataset_id)
+    again = asked(client, dataset_id)
+    assert (first.status_code, again.status_code) == (202, 200)
+    assert again.json()["id"] == first.json()["id"]
+    assert again.headers["location"] == first.headers["location"]
+    claim = store.claim("runner", 3600.0)
+    assert claim is not None
+    store.complete(claim.id, claim.lease_number, result())
+    assert asked(client, dataset_id).json()["id"] == claim.id
+    assert asked(client, dataset_id, reuse=False).json()["id"] != claim.id
+
+
+@pytest.mark.parametrize("change", [{"search": {"seed": 1}}, {"method": "quadrature"}, {"confirm": {"seeds": 3}}])
+def test_another_request_is_another_study(client: TestClient, dataset_id: str, change: dict[str, Any]) -> None:
+    """Whatever is asked for differently makes a new study."""
+    first = asked(client, dataset_id).json()["id"]
+    other = asked(client, dataset_id, **change)
+    assert (other.status_code, other.json()["id"] != first) == (202, True)
+
+
+def test_a_cancelled_study_answers_nobody(client: TestClient, dataset_id: str) -> None:
+    """The same request after a cancel is queued anew."""
+    first = asked(client, dataset_id).json()["id"]
+    assert client.post(f"/v1/studies/{first}/cancel").status_code == 202
+    again = asked(client, dataset_id)
+    assert (again.status_code, again.json()["id"] != first) == (202, True)
+
+
+def test_a_like_study_starts_from_the_completed_ones_and_says_so(
+    client: TestClient, dataset_id: str, store: Store
+) -> None:
+    """More trials, another seed or narrower ranges are alike; the newest few are named in the plan and a warning."""
+    known = [completed(client, store, dataset_id, search={"seed": seed}) for seed in range(MOST_KIN + 1)]
+    answer = asked(client, dataset_id, search={"trials": 40, "seed": 9})
+    claim = store.claim("runner", 3600.0, only=answer.json()["id"])
+    assert claim is not None
+    assert claim.plan.families[0].prior == tuple(known[: -MOST_KIN - 1 : -1])
+    assert any(known[-1] in warning for warning in answer.json()["warnings"])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"training": {"steps": 600}},
+        {"network": {"width": 32}},
+        {"objective": "area"},
+        {"search": {"horizon": 0.5}},
+        {"activations": [{"family": "sine"}]},
+        {"activations": [{"family": "gaussian", "sigma_p_first": "same"}]},
+        {"reuse": False},
+    ],
+)
+def test_what_cannot_be_compared_is_not_started_from(
+    client: TestClient, dataset_id: str, store: Store, change: dict[str, Any]
+) -> None:
+    """Another recipe, network, objective, horizon, family or set of axes: no prior. Nor where it is not wanted."""
+    completed(client, store, dataset_id)
+    answer = asked(client, dataset_id, **change)
+    claim = store.claim("runner", 3600.0, only=answer.json()["id"])
+    assert claim is not None
+    assert claim.plan.families[0].prior == ()
+
+
+def test_marks_ignore_the_order_of_words_and_what_does_not_change_the_answer() -> None:
+    """A request with its keys in another order is the same; ``reuse`` is no part of it; kin may differ in budget."""
+    shared = {"dataset_id": "a", "network": {}, "training": {}, "objective": "fit", "method": "analytic"}
+    one = {**shared, "search": {"horizon": None, "trials": 3}, "reuse": True}
+    other = dict(reversed([*one.items()])) | {"reuse": False}
+    assert fingerprint(one) == fingerprint(other)
+    more = {**one, "search": {"horizon": None, "trials": 9}}
+    assert fingerprint(more) != fingerprint(one)
+    assert kinship(more) == kinship(one)
+    assert kinship({**one, "dataset_id": "b"}) != kinship(one)

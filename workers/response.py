@@ -1,0 +1,286 @@
+"""The response surface of a finished or running search as data: what was learned besides the winner. Pure.
+
+Fitted through the finished trials by the sampler's own Gaussian process: mean and standard deviation over the searched
+axes, how far one may move from the best point, which axes matter, and where the theory's own sigma_p lies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from scipy.stats import qmc
+
+from workers.axes import RATIO, SIGMA_A, SIGMA_P
+from workers.surface import DEPTH_DB, Surface, fit_surface
+
+__all__ = [
+    "AxisRange",
+    "AxisResponse",
+    "Basin",
+    "Observation",
+    "Plane",
+    "ResponseSurface",
+    "TheoryLine",
+    "expected_finals",
+    "response_surface",
+]
+
+PROFILE, PLANE, LINE = 33, 17, 17  # points along an axis, along each side of a plane, along the theory's line
+FEWEST = 3  # trials for a surface
+BASE = 512  # quasi-random points for the importances
+
+
+@dataclass(frozen=True)
+class AxisRange:
+    """A searched axis: its name, bounds, and whether it is logarithmic."""
+
+    name: str
+    low: float
+    high: float
+    log: bool
+
+    def position(self, value: float) -> float:
+        """Where a value lies between the bounds, 0 to 1."""
+        if self.log:
+            return float(np.log(value / self.low) / np.log(self.high / self.low))
+        return (value - self.low) / (self.high - self.low)
+
+    def value(self, position: float) -> float:
+        """The value at a position."""
+        if self.log:
+            return float(self.low * (self.high / self.low) ** position)
+        return self.low + position * (self.high - self.low)
+
+
+@dataclass(frozen=True)
+class Observation:
+    """A finished trial. ``score`` is None where it was pruned; ``reports`` are scores by step."""
+
+    params: Mapping[str, float]
+    score: float | None
+    reports: Mapping[int, float]
+
+
+@dataclass(frozen=True)
+class Basin:
+    """Between ``low`` and ``high`` the expected score stays within 1 dB of the best point's, the other axes held there.
+
+    ``open_below`` and ``open_above``: the basin reaches the end of the searched range and may go on.
+    """
+
+    low: float
+    high: float
+    open_below: bool
+    open_above: bool
+
+
+@dataclass(frozen=True)
+class AxisResponse:
+    """One axis through the best point: expected score and its standard deviation at ``values``.
+
+    ``importance`` is the share of the surface's variance over the whole box that goes when this axis is known (Sobol's
+    total index; the shares of several axes add to more than 1 where they act together).
+    """
+
+    name: str
+    low: float
+    high: float
+    log: bool
+    importance: float
+    basin: Basin
+    values: tuple[float, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Plane:
+    """Expected score and standard deviation over two axes, the others at the best point; rows follow ``y_values``."""
+
+    x: str
+    y: str
+    x_values: tuple[float, ...]
+    y_values: tuple[float, ...]
+    mean: tuple[tuple[float, ...], ...]
+    std: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True)
+class TheoryLine:
+    """The theory's own ``sigma_p = rho sigma_a`` across the searched ``sigma_a``, the other axes at the best point.
+
+    ``mean`` and ``std`` are None at points outside the searched range of sigma_p.
+    """
+
+    rho: float
+    kind: str  # of root: how the theory comes to it
+    sigma_a: tuple[float, ...]
+    sigma_p: tuple[float, ...]
+    mean: tuple[float | None, ...]
+    std: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class ResponseSurface:
+    """Scores are in the study's unit, at the search horizon. ``best`` is the highest point of the fitted mean."""
+
+    trials: int
+    noise: float  # fitted standard deviation between trainings of one config
+    best: Mapping[str, float]
+    best_mean: float
+    best_std: float
+    axes: tuple[AxisResponse, ...]
+    plane: Plane | None  # of the two most important axes; None for a single one
+    theory: TheoryLine | None  # None where sigma_a and sigma_p are not both known along the line
+
+
+def expected_finals(observations: Sequence[Observation]) -> list[float | None]:
+    """The score of each: its own; a pruned one's last report plus what the finished ones still gained from there."""
+    finals: list[float | None] = []
+    for one in observations:
+        if one.score is not None or not one.reports:
+            finals.append(one.score)
+            continue
+        step = max(one.reports)
+        gains = [o.score - o.reports[step] for o in observations if o.score is not None and step in o.reports]
+        finals.append(one.reports[step] + (float(np.mean(gains)) if gains else 0.0))
+    return finals
+
+
+def response_surface(
+    axes: Sequence[AxisRange],
+    observations: Sequence[Observation],
+    *,
+    decibel: float = 1.0,
+    theory: tuple[float, str] | None = None,
+) -> ResponseSurface | None:
+    """Fit and describe; None with fewer than three scored trials or no axis.
+
+    Args:
+        axes: the searched axes.
+        observations: finished trials, complete and pruned.
+        decibel: what 1 dB is in units of the score.
+        theory: the theory's rho and the kind of root; None if it has none.
+    """
+    scored = [(o, s) for o, s in zip(observations, expected_finals(observations), strict=True) if s is not None]
+    if len(scored) < FEWEST or not axes:
+        return None
+    points = np.array([[axis.position(one.params[axis.name]) for axis in axes] for one, _ in scored])
+    scores = np.array([score for _, score in scored])
+    surface = fit_surface(points, np.maximum(scores, scores.max() - DEPTH_DB * decibel))
+    best = _highest(surface, points)
+    mean, std = surface.predict(best[None])
+    shares = _importances(surface, len(axes))
+    lines = tuple(_along(surface, best, place, axis, shares[place], decibel) for place, axis in enumerate(axes))
+    return ResponseSurface(
+        trials=len(scored),
+        noise=surface.noise * surface.scale,
+        best={axis.name: axis.value(float(place)) for axis, place in zip(axes, best, strict=True)},
+        best_mean=float(mean[0]),
+        best_std=float(std[0]),
+        axes=lines,
+        plane=_plane(surface, best, axes, shares),
+        theory=None if theory is None else _theory(surface, best, axes, theory),
+    )
+
+
+def _highest(surface: Surface, points: np.ndarray) -> np.ndarray:
+    """The highest point of the mean among quasi-random ones and those that were tried, (axis,)."""
+    cube = qmc.Sobol(points.shape[1], scramble=False).random(4 * BASE)
+    near = np.clip(points[:, None, :] + 0.05 * (cube[None, :64] - 0.5), 0.0, 1.0).reshape(-1, points.shape[1])
+    candidates = np.concatenate([points, near, cube])
+    return np.asarray(candidates[np.argmax(surface.predict(candidates)[0])])
+
+
+def _importances(surface: Surface, axes: int) -> np.ndarray:
+    """Total indices, (axis,): ``E (f(A) - f(A with the axis of B))^2 / (2 Var f)``.
+
+    Source: Jansen 1999, Computer Physics Communications 117, 35-43.
+    """
+    pair = qmc.Sobol(2 * axes, scramble=False).random(BASE)
+    first, second = pair[:, :axes], pair[:, axes:]
+    values = surface.predict(first)[0]
+    variance = float(values.var())
+    shares = np.zeros(axes)
+    for axis in range(axes):
+        mixed = first.copy()
+        mixed[:, axis] = second[:, axis]
+        shares[axis] = np.square(values - surface.predict(mixed)[0]).mean() / 2
+    return shares / variance if variance > 0.0 else shares
+
+
+def _along(
+    surface: Surface, best: np.ndarray, place: int, axis: AxisRange, importance: float, decibel: float
+) -> AxisResponse:
+    positions = np.linspace(0.0, 1.0, PROFILE)
+    points = np.repeat(best[None], PROFILE, axis=0)
+    points[:, place] = positions
+    mean, std = surface.predict(points)
+    return AxisResponse(
+        name=axis.name, low=axis.low, high=axis.high, log=axis.log,
+        importance=round(float(importance), 4),
+        basin=_basin(surface, best, place, axis, decibel),
+        values=tuple(axis.value(float(position)) for position in positions),
+        mean=_rounded(mean), std=_rounded(std),
+    )  # fmt: skip
+
+
+def _basin(surface: Surface, best: np.ndarray, place: int, axis: AxisRange, decibel: float) -> Basin:
+    """Walk from the best point both ways until the expected score has fallen by 1 dB."""
+    top = float(surface.predict(best[None])[0][0])
+    ends, opens = [], []
+    for end in (0.0, 1.0):
+        walk = np.linspace(best[place], end, 200)
+        points = np.repeat(best[None], len(walk), axis=0)
+        points[:, place] = walk
+        below = np.flatnonzero(surface.predict(points)[0] < top - decibel)
+        opens.append(len(below) == 0)
+        ends.append(axis.value(float(walk[below[0] - 1] if len(below) else end)))
+    return Basin(ends[0], ends[1], opens[0], opens[1])
+
+
+def _plane(surface: Surface, best: np.ndarray, axes: Sequence[AxisRange], shares: np.ndarray) -> Plane | None:
+    if len(axes) < 2:
+        return None
+    x, y = max(combinations(range(len(axes)), 2), key=lambda pair: shares[pair[0]] + shares[pair[1]])
+    side = np.linspace(0.0, 1.0, PLANE)
+    points = np.repeat(best[None], PLANE * PLANE, axis=0)
+    points[:, x], points[:, y] = np.tile(side, PLANE), np.repeat(side, PLANE)
+    mean, std = (part.reshape(PLANE, PLANE) for part in surface.predict(points))
+    return Plane(
+        x=axes[x].name, y=axes[y].name,
+        x_values=tuple(axes[x].value(float(place)) for place in side),
+        y_values=tuple(axes[y].value(float(place)) for place in side),
+        mean=tuple(_rounded(row) for row in mean), std=tuple(_rounded(row) for row in std),
+    )  # fmt: skip
+
+
+def _theory(
+    surface: Surface, best: np.ndarray, axes: Sequence[AxisRange], theory: tuple[float, str]
+) -> TheoryLine | None:
+    places = {axis.name: place for place, axis in enumerate(axes)}
+    if SIGMA_A not in places or not {SIGMA_P, RATIO} & places.keys():
+        return None
+    rho, kind = theory
+    searched = axes[places[SIGMA_A]]
+    scales = np.array([searched.value(float(place)) for place in np.linspace(0.0, 1.0, LINE)])
+    other = RATIO if RATIO in places else SIGMA_P
+    wanted = [axes[places[other]].position(rho if other == RATIO else rho * float(scale)) for scale in scales]
+    points = np.repeat(best[None], LINE, axis=0)
+    points[:, places[SIGMA_A]] = np.linspace(0.0, 1.0, LINE)
+    points[:, places[other]] = wanted
+    mean, std = surface.predict(points)
+    inside = [0.0 <= place <= 1.0 for place in wanted]
+    return TheoryLine(
+        rho=rho, kind=kind,
+        sigma_a=tuple(float(scale) for scale in scales), sigma_p=tuple(float(rho * scale) for scale in scales),
+        mean=tuple(value if there else None for value, there in zip(_rounded(mean), inside, strict=True)),
+        std=tuple(value if there else None for value, there in zip(_rounded(std), inside, strict=True)),
+    )  # fmt: skip
+
+
+def _rounded(values: np.ndarray) -> tuple[float, ...]:
+    return tuple(round(float(value), 4) for value in values)
