@@ -207,9 +207,9 @@ class StackedEnsemble(Ensemble):
         if encoding not in self._points:
             used = {seat.trainee.kind.encoding for seat in self._slots.taken}
             self._points = {key: points for key, points in self._points.items() if key in used}
-            x = self._signal.coordinates if encoding is None else encode(encoding, self._signal.coordinates)
-            where = self._device.device
-            x, y = (torch.tensor(part, dtype=self._dtype, device=where) for part in (x, self._signal.values))
+            signal, where = self._signal, self._device.device
+            features = signal.coordinates if encoding is None else encode(encoding, signal.coordinates)
+            x, y = (torch.tensor(part, dtype=self._dtype, device=where) for part in (features, signal.values))
             self._points[encoding] = Points(x, y, min(self._recipe.batch_size or len(y), len(y)))
         return self._points[encoding]
 
