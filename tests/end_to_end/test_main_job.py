@@ -30,15 +30,15 @@ def test_the_answer_holds_config_score_and_comparison(client, completed):
         assert winner["score"]["low"] <= winner["score"]["mean"] <= winner["score"]["high"]
         assert winner["score"]["n"] == 3
         assert family["comparison"]["verdict"] in ("better", "as_good", "worse")
-        assert {arm["kind"] for arm in family["arms"]} == {"finalist", "baseline"}
+        assert {arm["kind"] for arm in family["arms"]} == {"finalist", "baseline", "theory"}
 
 
 def test_exactly_the_trials_asked_for_are_recorded(client, completed):
-    """Six counted trials a family, each with its parameters in the words of the field."""
+    """Twelve counted trials, six a family in the mean and three at least, with parameters in the words of the field."""
     trials = client.trials(completed["id"])
     for family in ("gaussian", "sine"):
         counted = [t for t in trials if t["family"] == family and t["state"] in ("complete", "pruned")]
-        assert len(counted) == 6
+        assert len(counted) >= 3
         for trial in counted:
             assert {"sigma_a", "sigma_p", "sigma_p_first", "bias_first"} <= set(trial["parameters"])
     assert completed["progress"]["trials_done"] == 12
