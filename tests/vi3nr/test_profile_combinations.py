@@ -23,7 +23,7 @@ FORMULAS = {  # value and derivative at sigma_a 1, written down again
     "sine": (np.sin, np.cos),
     "tanh": (np.tanh, lambda u: np.cosh(u) ** -2.0),
     "sigmoid": (lambda u: 1 / (1 + np.exp(-u)), lambda u: np.exp(-u) / (1 + np.exp(-u)) ** 2),
-    "relu": (lambda u: np.maximum(u, 0), lambda u: np.heaviside(u, 0.5)),
+    "relu": (lambda u: np.maximum(u, 0), lambda u: np.heaviside(u, math.sqrt(0.5))),  # its square at the kink: 1/2
 }
 RULES = ("zero", "share", "like_weights", "torch_default", "stability")
 CLOSE = 1e-5
