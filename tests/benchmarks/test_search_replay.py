@@ -30,7 +30,7 @@ def landscapes():
         yield pytest.param(*case, marks=[pytest.mark.xfail(reason=reason, strict=True)] if known else [])
 
 
-@pytest.mark.parametrize(("name", "family"), landscapes())
+@pytest.mark.parametrize(("name", "family"), list(landscapes()))
 def test_the_plane_is_searched_as_well_as_the_grid_at_a_twelfth_of_its_cost(name, family):
     """Mean and worst regret over the seeds, and the cost until the config is chosen, the continuation included."""
     ours = replayed(name, family, OURS, SEEDS)
