@@ -73,8 +73,11 @@ def search(
     steps: int,
     seed: int,
     most_steps: float = float("inf"),
+    snap: Callable[[Params], Params] | None = None,
 ) -> Found:
-    """Run a strategy; ``most_steps`` ends it early enough for the finalists' continuation to fit in."""
+    """Run a strategy; ``most_steps`` ends it early enough for the finalists' continuation to fit in. ``snap`` moves a
+    proposal to where there is an answer, before it is trained and recorded.
+    """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     horizon = round(strategy.horizon * steps)
     start = start if strategy.start else ()
@@ -91,6 +94,10 @@ def search(
         if order < len(start):
             study.enqueue_trial(dict(start[order]))
         trial = study.ask(dict(space))
+        if snap is not None:
+            study.enqueue_trial(dict(snap(trial.params)))
+            study.tell(trial, state=optuna.trial.TrialState.FAIL)  # samplers leave it out
+            trial = study.ask(dict(space))
         training = train(trial.params, trial_seed(seed, order))
         order += 1
         for step in range(segment, horizon + 1, segment):

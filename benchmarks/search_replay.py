@@ -55,7 +55,7 @@ def replayed(name: str, family: str, strategy: Strategy, seeds: range) -> dict[s
         def once(one: Strategy, most: float = float("inf"), seed: int = seed) -> Any:
             return search(
                 one, family, space.distributions(), space.start(signal), replay.start,
-                steps=STEPS, seed=seed, most_steps=most,
+                steps=STEPS, seed=seed, most_steps=most, snap=replay.snap,
             )  # fmt: skip
 
         equal = strategy in STRATEGIES and strategy != OURS

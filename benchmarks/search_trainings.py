@@ -112,10 +112,20 @@ class Replay:
         noise = NOISE * generator.normal() + SHIVER * generator.normal(size=len(curve))
         return _Replayed(curve + noise)
 
+    @staticmethod
+    def snap(params: Mapping[str, float]) -> dict[str, float]:
+        """The nearest cell's own numbers."""
+        row, column = _cell(params)
+        return {AXIS_A: float(SIGMA_A[row]), AXIS_P: float(SIGMA_P[column])}
+
     def _curve(self, params: Mapping[str, float]) -> list[float]:
-        row = int(np.argmin(np.abs(np.log(SIGMA_A / params[AXIS_A]))))
-        column = int(np.argmin(np.abs(np.log(SIGMA_P / params[AXIS_P]))))
-        return self._curves[row, column]
+        return self._curves[_cell(params)]
+
+
+def _cell(params: Mapping[str, float]) -> tuple[int, int]:
+    """Row and column of the nearest cell, in the logarithms."""
+    row = int(np.argmin(np.abs(np.log(SIGMA_A / params[AXIS_A]))))
+    return row, int(np.argmin(np.abs(np.log(SIGMA_P / params[AXIS_P]))))
 
 
 class _Replayed:

@@ -110,7 +110,7 @@ def start_points(
 def one_sigma_p_points(
     family: str, signal: Signal, parameters: Mapping[str, float] = MappingProxyType({})
 ) -> tuple[Point, ...]:
-    """Where to look when one sigma_p has to serve every layer: along the ridge, and once nearer to a stable depth.
+    """Where to look when one sigma_p has to serve every layer: along the ridge.
 
     The ridge lies between what the hidden layers and what the first one would have. For bumps and waves it was seen
     at rho 1.7 to 3.9 on every picture, calm or busy, over a decade of ``sigma_a`` (docs/search.md).
@@ -120,7 +120,7 @@ def one_sigma_p_points(
     if habit.rho != _PLAIN.rho:
         rho = min(max(rho, RIDGE[0]), RIDGE[1])
     scaled = family_of(family).has_scale
-    moves = [(1.0, 1.0), (2.0, 1.0), (0.6, 1.0), (4.0, 1.0), (1.0, 0.6)]
+    moves = [(1.0, 1.0), (0.7, 1.0), (1.5, 1.0), (2.5, 1.0)]
     if not scaled:
         moves = [(1.0, ratio) for ratio in (1.0, 2.0, 0.5, _stable_rho(family, parameters) / rho)]
     points = []
