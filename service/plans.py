@@ -24,7 +24,7 @@ from service.schemas import (
 from service.settings import Settings
 from vi3nr.activations import Activation, families, family_of
 from vi3nr.activations import activation as build
-from vi3nr.baselines import BASELINE_RULES
+from vi3nr.baselines import BASELINE_RULES, ONE_FAMILY_ONLY
 from vi3nr.ensemble.interface import Recipe
 from vi3nr.formula import is_formula
 from workers.objective import Objective
@@ -112,8 +112,9 @@ def _wrong_names(request: StudyRequest) -> Iterator[FieldError]:
     for place, rule in enumerate(rules):
         if rule not in BASELINE_RULES:
             yield _error(f"baselines[{place}]", rule, f"there is no such rule; choose of {', '.join(BASELINE_RULES)}")
-        elif rule == "siren" and "sine" not in counts:
-            yield _error(f"baselines[{place}]", rule, "is a rule for the sine family, which is not asked for")
+        elif rule in ONE_FAMILY_ONLY and ONE_FAMILY_ONLY[rule] not in counts:
+            message = f"is a rule for the {ONE_FAMILY_ONLY[rule]} family, which is not asked for"
+            yield _error(f"baselines[{place}]", rule, message)
         elif rule in rules[:place]:
             yield _error(f"baselines[{place}]", rule, "is named twice")
 

@@ -13,7 +13,7 @@ from vi3nr.activations import family_of
 from vi3nr.config import BiasRule, Encoding, InitConfig, LayerInit
 from vi3nr.families import Activation
 
-__all__ = ["BASELINE_RULES", "baseline_config", "baseline_label", "customary_baselines"]
+__all__ = ["BASELINE_RULES", "ONE_FAMILY_ONLY", "baseline_config", "baseline_label", "customary_baselines"]
 
 BASELINE_RULES = {
     "pytorch_default": "PyTorch default",  # torch.nn.Linear.reset_parameters: U(+-1/sqrt(fan_in)), weights and biases
@@ -21,7 +21,10 @@ BASELINE_RULES = {
     "kaiming": "Kaiming",  # He et al. 2015, uniform, fan_in, the gain of ReLU
     "normal": "N(0, 1)",  # weights from the standard normal
     "siren": "SIREN",  # Sitzmann et al. 2020, section 3.2 and the authors' code
+    "finer": "FINER",  # Liu et al. 2024: SIREN's weights, and a bound of choice for the first layer's biases
 }
+ONE_FAMILY_ONLY = {"siren": "sine", "finer": "finer"}  # rules that were made for one family
+UNIFORM_CUBE = 1.0 / 3.0  # E x^2 of coordinates uniform on [-1, 1]
 
 _CUSTOMARY = {
     "gaussian": (
@@ -32,46 +35,45 @@ _CUSTOMARY = {
         ("normal", 0.05),
     ),
     "sine": (("siren", 1.0 / 30.0), ("siren", 1.0 / 60.0), ("pytorch_default", 1.0 / 30.0)),
+    "finer": (("finer", 1.0 / 30.0), ("pytorch_default", 1.0 / 30.0)),
 }
 
 
 def baseline_config(
-    rule: str, activation: Activation, widths: Sequence[int], *, encoding: Encoding | None = None
+    rule: str,
+    activation: Activation,
+    widths: Sequence[int],
+    *,
+    encoding: Encoding | None = None,
+    first_bias_bound: float | None = None,
 ) -> InitConfig:
     """The init config of a usual rule.
 
     Args:
         rule: one of ``BASELINE_RULES``. ``siren`` is for the sine family only: first layer U(+-1/fan_in), the others
             U(+-sqrt(6/fan_in)/omega). Our sine is sin(omega z) with z the Linear's output, so the weights are those of
-            SIREN's code as they stand.
+            SIREN's code as they stand. ``finer`` is the same rule for the finer family.
         activation: the network's activation.
         widths: layer widths from the coordinates to the values.
         encoding: of the coordinates, in front of the first layer, whose fan-in is then the number of features.
+        first_bias_bound: k of FINER's first biases, U(-k, k), for the rule ``finer`` only; the larger, the higher the
+            frequencies that the network begins with. None: torch's default, as where FINER's code is given no k.
 
     A complex activation (WIRE) has complex weights in all layers but the first. There torch's uniform rules draw the
     real and the imaginary part each with the rule's bound, so that E|W|^2 is twice that of a real weight.
 
     Raises:
-        ValueError: an unknown rule, SIREN's with another family, fewer than two widths, an encoding of other
-            coordinates.
+        ValueError: an unknown rule, one with another family than its own, fewer than two widths, an encoding of
+            other coordinates, a first_bias_bound that is not positive and finite or goes with another rule.
     """
-    if rule not in BASELINE_RULES:
-        raise ValueError(f"baseline {rule!r} is unknown; choose one of {', '.join(BASELINE_RULES)}")
-    if rule == "siren" and activation.family != "sine":
-        raise ValueError(f"the baseline 'siren' is a rule for the sine family, got {activation.family!r}")
-    if len(widths) < 2:
-        raise ValueError(f"widths must name at least an input and an output, got {tuple(widths)!r}")
-    if min(widths) < 1:
-        raise ValueError(f"widths must be positive, got {tuple(widths)!r}")
-    if encoding is not None and encoding.in_dim != widths[0]:
-        raise ValueError(f"the encoding is for {encoding.in_dim} coordinates, widths begin with {widths[0]}")
+    _check(rule, activation, widths, encoding, first_bias_bound)
     normal = rule == "normal"
     layers = []
     entering = widths[0] if encoding is None else encoding.out_dim
     for index, (fan_in, fan_out) in enumerate(pairwise((entering, *widths[1:]))):
         parts = 2 if activation.complex and index > 0 else 1
         bound = _weight_bound(rule, index, fan_in, fan_out, activation.sigma_a)
-        bias_bound = 1.0 / math.sqrt(fan_in)
+        bias_bound = first_bias_bound if first_bias_bound and index == 0 else 1.0 / math.sqrt(fan_in)
         layers.append(
             LayerInit(
                 fan_in=fan_in,
@@ -90,12 +92,39 @@ def baseline_config(
         layers=tuple(layers),
         rule=rule,
         bias=BiasRule("torch_default"),
-        bias_first=BiasRule("torch_default"),
+        bias_first=BiasRule("torch_default") if first_bias_bound is None else _first_share(layers[0], encoding),
         output="own_rule",
         distribution="normal" if normal else "uniform",
         encoding=encoding,
         complex_weights=activation.complex,
     )
+
+
+def _check(
+    rule: str, activation: Activation, widths: Sequence[int], encoding: Encoding | None, first_bias_bound: float | None
+) -> None:
+    if rule not in BASELINE_RULES:
+        raise ValueError(f"baseline {rule!r} is unknown; choose one of {', '.join(BASELINE_RULES)}")
+    family = ONE_FAMILY_ONLY.get(rule, activation.family)
+    if activation.family != family:
+        raise ValueError(f"the baseline {rule!r} is a rule for the {family} family, got {activation.family!r}")
+    if len(widths) < 2:
+        raise ValueError(f"widths must name at least an input and an output, got {tuple(widths)!r}")
+    if min(widths) < 1:
+        raise ValueError(f"widths must be positive, got {tuple(widths)!r}")
+    if encoding is not None and encoding.in_dim != widths[0]:
+        raise ValueError(f"the encoding is for {encoding.in_dim} coordinates, widths begin with {widths[0]}")
+    if first_bias_bound is not None:
+        if rule != "finer":
+            raise ValueError(f"first_bias_bound goes with the baseline 'finer' alone, got the rule {rule!r}")
+        if not (math.isfinite(first_bias_bound) and first_bias_bound > 0.0):
+            raise ValueError(f"first_bias_bound must be positive and finite, got {first_bias_bound!r}")
+
+
+def _first_share(first: LayerInit, encoding: Encoding | None) -> BiasRule:
+    """The bound as the share that it takes of the first layer's variance, for coordinates uniform on [-1, 1]."""
+    entering = UNIFORM_CUBE if encoding is None else encoding.second_moment(UNIFORM_CUBE)
+    return BiasRule("share", first.bias_std**2 / (first.bias_std**2 + first.fan_in * first.weight_std**2 * entering))
 
 
 def _weight_bound(rule: str, index: int, fan_in: int, fan_out: int, sigma_a: float) -> float:
@@ -104,7 +133,7 @@ def _weight_bound(rule: str, index: int, fan_in: int, fan_out: int, sigma_a: flo
         return math.sqrt(6.0 / (fan_in + fan_out))
     if rule == "kaiming":
         return math.sqrt(6.0 / fan_in)
-    if rule == "siren":
+    if rule in ("siren", "finer"):
         return 1.0 / fan_in if index == 0 else math.sqrt(6.0 / fan_in) * sigma_a
     return 1.0 / math.sqrt(fan_in)
 

@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 SCHEMA_VERSION = 1
-RULES = ("vi3nr", "pytorch_default", "xavier", "kaiming", "normal", "siren")
+RULES = ("vi3nr", "pytorch_default", "xavier", "kaiming", "normal", "siren", "finer")
 # own_rule: a usual rule decides the output layer as it does the others; the rest are those of vi3nr.profile
 OUTPUT_RULES = ("same_sigma_p", "sigma_p_output", "torch_default", "zero", "own_rule")
 DISTRIBUTIONS = ("uniform", "normal")
@@ -40,7 +40,7 @@ class InitConfig:
     """Everything needed to initialise an INR again.
 
     ``rule`` names who decides the stds: ``vi3nr`` (Eq. 4 with the profile below) or one of the usual rules
-    (``pytorch_default``, ``xavier``, ``kaiming``, ``normal``, ``siren``). ``layers`` is the outcome and all that an
+    (``pytorch_default``, ``xavier``, ``kaiming``, ``normal``, ``siren``, ``finer``). ``layers`` is the outcome and all that an
     initialiser needs besides the two distributions; the rest says where it came from. Raises ValueError for values that
     no network could be drawn from.
     """

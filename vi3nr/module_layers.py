@@ -46,13 +46,14 @@ def linear_layers(
         if isinstance(name, str) and name not in names:
             raise ValueError(f"leave names the module {name!r}, which is not there")
     expected = build_activation(config.family, config.sigma_a, **config.parameters)
-    linears = []
+    linears: list[tuple[str, nn.Linear]] = []
+    owners: dict[int, str] = {}  # of the parameters seen so far
     for name, part in _walk(module, "", leave, set()):
         where = f"module {name!r}" if name else "the module itself"
         where = f"{where} ({type(part).__name__})"
         declared = next((read for cls, read in activations.items() if isinstance(part, cls)), None)
         if isinstance(part, nn.Linear):
-            _check_tensor(name, part)
+            _check_tensor(name, part, owners)
             linears.append((name, part))
         elif declared is not None:
             _require_same(where, declared(part), expected)
@@ -123,7 +124,8 @@ def check_layers(linears: list[tuple[str, nn.Linear]], config: InitConfig) -> No
             )
 
 
-def _check_tensor(name: str, linear: nn.Linear) -> None:
+def _check_tensor(name: str, linear: nn.Linear, owners: dict[int, str]) -> None:
+    """Raise ValueError unless what is written to the layer's own parameters stays there."""
     own = dict(linear.named_parameters(recurse=False))
     if "weight" not in own:
         raise ValueError(
@@ -135,6 +137,12 @@ def _check_tensor(name: str, linear: nn.Linear) -> None:
             raise ValueError(f"Linear layer {name!r} is lazy and has no shape yet; run the module once first")
         if tensor.device == torch.device("meta"):
             raise ValueError(f"Linear layer {name!r} is on the meta device and has no memory; call to_empty first")
+        owner = owners.setdefault(id(tensor), name)
+        if owner != name:
+            raise ValueError(
+                f"Linear layers {owner!r} and {name!r} share a parameter, so the second draw would overwrite the first; "
+                "use one module in both places, or name one of them in leave"
+            )
 
 
 def _check_shape(name: str, linear: nn.Linear, layer: LayerInit) -> None:

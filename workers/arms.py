@@ -6,13 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from vi3nr.activations import activation, family_of
-from vi3nr.baselines import baseline_config, baseline_label, customary_baselines
+from vi3nr.baselines import ONE_FAMILY_ONLY, baseline_config, baseline_label, customary_baselines
 from vi3nr.config import InitConfig
 from vi3nr.profile import vi3nr_config
 
 __all__ = ["ArmSpec", "as_found_arms", "bias_label", "customary_arms", "finalist_arm", "theory_arm"]
 
-ONE_FAMILY_ONLY = {"siren": "sine"}
 CUSTOMARY_SCALE_ONLY = ("normal",)  # its rho is in the hundreds at any sigma_a that wins: no second try
 
 

@@ -63,6 +63,30 @@ def test_siren_is_the_rule_of_its_code() -> None:
         baseline_config("siren", activation("gaussian"), WIDTHS)
 
 
+def test_finer_is_sirens_rule_with_a_bound_for_the_first_biases() -> None:
+    """The weights of SIREN's rule at the same omega; first biases U(+-k) and told as a share, without k torch's."""
+    finer, sine = activation("finer", omega=30), baseline_config("siren", activation("sine", omega=30), WIDTHS)
+    usual = baseline_config("finer", finer, WIDTHS)
+    assert usual.layers == sine.layers
+    assert usual.bias_first.rule == "torch_default"
+    config = baseline_config("finer", finer, WIDTHS, first_bias_bound=5.0)
+    assert config.layers[1:] == sine.layers[1:]
+    assert config.layers[0].weight_bound == 1 / 2
+    assert config.layers[0].bias_bound == 5.0
+    variance = 25 / 3  # and 2 inputs of E x^2 = 1/3 with weights U(+-1/2)
+    assert config.bias_first.share == pytest.approx(variance / (variance + 2 * (1 / 12) / 3))
+    bias = draw_parameters(config, generator_for(0))[0][1]
+    assert 4.9 < float(bias.abs().max()) <= 5.0
+    assert type(config).from_json(config.to_json()) == config
+    with pytest.raises(ValueError, match="'finer' is a rule for the finer family, got 'sine'"):
+        baseline_config("finer", activation("sine"), WIDTHS)
+    with pytest.raises(ValueError, match="first_bias_bound goes with the baseline 'finer' alone, got the rule 'siren'"):
+        baseline_config("siren", activation("sine"), WIDTHS, first_bias_bound=1.0)
+    for bound in (0.0, -1.0, math.nan, math.inf):
+        with pytest.raises(ValueError, match=f"first_bias_bound must be positive and finite, got {bound}"):
+            baseline_config("finer", finer, WIDTHS, first_bias_bound=bound)
+
+
 @pytest.mark.parametrize("family", sorted(families()))
 def test_customary_baselines_can_be_built_and_told_apart(family: str) -> None:
     """Every family has customary rules; each makes a config, and their labels differ."""

@@ -232,6 +232,18 @@ def test_a_module_that_is_shared_counts_once_and_registration_decides() -> None:
         assert torch.equal(parameter.detach(), expected)
 
 
+def test_a_parameter_in_two_layers_is_refused() -> None:
+    """Two Linear modules with one weight would hold the second draw alone: both are named, nothing is changed."""
+    module = nn.Sequential(nn.Linear(2, 16), nn.Linear(16, 16), nn.Linear(16, 16), nn.Linear(16, 3))
+    module[2].weight = module[1].weight
+    before = [parameter.clone() for parameter in module.parameters()]
+    with pytest.raises(ValueError, match="Linear layers '1' and '2' share a parameter"):
+        initialize_(module, vi3nr_config(SINE, (2, 16, 16, 16, 3), sigma_p=0.03))
+    assert all(torch.equal(a, b) for a, b in zip(before, module.parameters(), strict=True))
+    initialize_(module, config(), leave=["2"], generator=generator_for(3))
+    assert torch.equal(module[1].weight, drawn(config())[2])
+
+
 @pytest.mark.parametrize("fill", [vi3nr_uniform_, vi3nr_normal_])
 @pytest.mark.parametrize(
     ("shape", "fan_in", "given"), [((400, 90), 90, None), ((40, 10, 3, 3), 90, None), ((9, 40, 90), 90, 90)]

@@ -10,7 +10,7 @@ import pytest
 from scipy.integrate import quad
 
 from vi3nr.activations import activation
-from vi3nr.baselines import BASELINE_RULES, baseline_config
+from vi3nr.baselines import BASELINE_RULES, ONE_FAMILY_ONLY, baseline_config
 from vi3nr.config import BiasRule, Encoding, InitConfig, LayerInit
 from vi3nr.moments import moments
 from vi3nr.profile import vi3nr_config
@@ -48,7 +48,7 @@ def test_a_deep_forecast_settles_at_the_per_layer_factor() -> None:
     assert deep[15].gradient_factor == pytest.approx(factor, rel=1e-4)
 
 
-@pytest.mark.parametrize("rule", [rule for rule in BASELINE_RULES if rule != "siren"])
+@pytest.mark.parametrize("rule", [rule for rule in BASELINE_RULES if rule not in ONE_FAMILY_ONLY])
 def test_forecast_is_the_recursion(rule: str) -> None:
     """Forward and backward agree with the two recursions written out, their integrals by SciPy."""
     config = baseline_config(rule, activation("tanh"), (3, 20, 30, 2))
