@@ -40,9 +40,9 @@ class InitConfig:
     """Everything needed to initialise an INR again.
 
     ``rule`` names who decides the stds: ``vi3nr`` (Eq. 4 with the profile below) or one of the usual rules
-    (``pytorch_default``, ``xavier``, ``kaiming``, ``normal``, ``siren``, ``finer``). ``layers`` is the outcome and all that an
-    initialiser needs besides the two distributions; the rest says where it came from. Raises ValueError for values that
-    no network could be drawn from.
+    (``pytorch_default``, ``xavier``, ``kaiming``, ``normal``, ``siren``, ``finer``). ``layers`` is the outcome and all
+    that an initialiser needs besides the two distributions; the rest says where it came from. Raises ValueError for
+    values that no network could be drawn from.
     """
 
     family: str

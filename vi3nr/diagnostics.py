@@ -91,7 +91,13 @@ class Diagnosis:
         high = [one.mean + one.spread for one in found]
         name = f"{self.config.family}, sigma_a {self.config.sigma_a:.4g}, rule {self.config.rule}"
         lines = [
-            Series(f"measured, {found[0].networks} networks", index, [one.mean for one in found], low, high),
+            Series(
+                f"measured: mean and standard deviation of {found[0].networks} networks",
+                index,
+                [one.mean for one in found],
+                low,
+                high,
+            ),
             Series("theory", index, [getattr(one.theory, field) for one in self.layers], dashed=True),
             Series("theory, point by point", index, [getattr(one.by_point, field) for one in self.layers], dashed=True),
         ]

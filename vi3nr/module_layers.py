@@ -140,8 +140,8 @@ def _check_tensor(name: str, linear: nn.Linear, owners: dict[int, str]) -> None:
         owner = owners.setdefault(id(tensor), name)
         if owner != name:
             raise ValueError(
-                f"Linear layers {owner!r} and {name!r} share a parameter, so the second draw would overwrite the first; "
-                "use one module in both places, or name one of them in leave"
+                f"Linear layers {owner!r} and {name!r} share a parameter, so the second draw would overwrite the "
+                "first; use one module in both places, or name one of them in leave"
             )
 
 

@@ -48,17 +48,24 @@ class _Axis:
 
     def ticks(self) -> list[float]:
         """Round numbers within the range: powers of ten (with 2 and 5 where few), or multiples of a round step."""
-        if self.log:
-            first, last = math.floor(self.low), math.ceil(self.high)
-            every = max(1, round((last - first) / 6))
-            parts = (1.0, 2.0, 5.0) if self.high - self.low < 2.5 else (1.0,)
-            marks = [part * 10.0**k for k in range(first, last + 1, every) for part in parts]
-        else:
-            raw = (self.high - self.low) / 5.0
-            unit = 10.0 ** math.floor(math.log10(raw))
-            step = unit * min((1.0, 2.0, 5.0, 10.0), key=lambda multiple: abs(multiple * unit - raw))
-            marks = [k * step for k in range(math.ceil(self.low / step), math.floor(self.high / step) + 1)]
-        return [mark for mark in marks if self.low - 1e-9 <= self.of(mark) <= self.high + 1e-9]
+        if not self.log:
+            return _multiples(self.low, self.high)
+        first, last = math.floor(self.low), math.ceil(self.high)
+        every = max(1, round((last - first) / 6))
+        parts = (1.0, 2.0, 5.0) if self.high - self.low < 2.5 else (1.0,)
+        marks = [part * 10.0**k for k in range(first, last + 1, every) for part in parts]
+        marks = [mark for mark in marks if self.low - 1e-9 <= self.of(mark) <= self.high + 1e-9]
+        if len(marks) < 3 and self.high - self.low < 1.0:
+            return _multiples(10.0**self.low, 10.0**self.high)
+        return marks
+
+
+def _multiples(low: float, high: float) -> list[float]:
+    """Four to seven or so multiples of a round step between two numbers."""
+    raw = (high - low) / 5.0
+    unit = 10.0 ** math.floor(math.log10(raw))
+    step = unit * min((1.0, 2.0, 5.0, 10.0), key=lambda multiple: abs(multiple * unit - raw))
+    return [k * step for k in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
 
 
 def line_chart(
@@ -134,7 +141,7 @@ def _frame(x: _Axis, y: _Axis, x_ticks: Sequence[float]) -> list[str]:
     for mark in y.ticks():
         height = y(mark)
         parts.append(f"<path d='M{LEFT} {height:.1f}H{WIDTH - RIGHT}' stroke='#ddd'/>")
-        parts.append(f"<text x='{LEFT - 6}' y='{height + 4:.1f}' text-anchor='end'>{mark:.4g}</text>")
+        parts.append(f"<text x='{LEFT - 6}' y='{height + 4:.1f}' text-anchor='end'>{mark:.7g}</text>")
     return parts
 
 

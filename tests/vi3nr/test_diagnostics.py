@@ -179,6 +179,19 @@ def test_the_chart_leaves_out_what_has_no_place() -> None:
         line_chart([Series("none", [1], [math.nan])], title="t", x_label="x", y_label="y")
 
 
+@pytest.mark.parametrize("log_y", [True, False])
+@pytest.mark.parametrize(
+    ("low", "high"), [(0.21, 0.34), (2.1, 4.9), (0.9999, 1.0001), (7.0, 7.0), (0.3, 40.0), (1e-9, 1e5)]
+)
+def test_every_axis_has_numbers(low: float, high: float, log_y: bool) -> None:
+    """At least three different marks beside the vertical axis, however near each other the values are."""
+    chart = line_chart([Series("a", [0, 1], [low, high])], title="t", x_label="x", y_label="y", log_y=log_y, x_ticks=[])
+    root = ElementTree.fromstring(chart)
+    marks = [one for one in root.findall("{http://www.w3.org/2000/svg}text") if one.get("text-anchor") == "end"]
+    assert len(marks) >= 3
+    assert len({one.text for one in marks}) == len(marks)
+
+
 def test_wrong_input_is_named() -> None:
     """Errors say which argument and what was received."""
     config = baseline_config("xavier", activation("tanh"), (2, 8, 2))
