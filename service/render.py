@@ -74,9 +74,9 @@ def _print_family(console: Console, result: StudyResult, family: FamilyResult) -
 
 
 def _name(arm: Arm) -> str:
-    """The arm without its family, which stands above the table; a found one with its scale."""
+    """The arm without its family, which stands above the table; a found one with its scale, which others name."""
     name = arm.name.removeprefix(f"{arm.family} ")
-    if arm.kind == "baseline":
+    if arm.kind != "finalist":
         return name
     return f"{name}, omega {1 / arm.sigma_a:.4g}" if arm.family == "sine" else f"{name}, sigma_a {_number(arm.sigma_a)}"
 

@@ -13,7 +13,14 @@ from vi3nr.activations import family_of
 from vi3nr.config import BiasRule, Encoding, InitConfig, LayerInit
 from vi3nr.families import Activation
 
-__all__ = ["BASELINE_RULES", "ONE_FAMILY_ONLY", "baseline_config", "baseline_label", "customary_baselines"]
+__all__ = [
+    "BASELINE_RULES",
+    "ONE_FAMILY_ONLY",
+    "baseline_config",
+    "baseline_label",
+    "customary_baselines",
+    "scale_label",
+]
 
 BASELINE_RULES = {
     "pytorch_default": "PyTorch default",  # torch.nn.Linear.reset_parameters: U(+-1/sqrt(fan_in)), weights and biases
@@ -149,8 +156,13 @@ def baseline_label(rule: str, activation: Activation) -> str:
     """A name to read: "SIREN, omega 30", "PyTorch default, sigma_a 0.05"; families without a scale: "Kaiming"."""
     if rule not in BASELINE_RULES:
         raise ValueError(f"baseline {rule!r} is unknown; choose one of {', '.join(BASELINE_RULES)}")
+    return BASELINE_RULES[rule] + scale_label(activation)
+
+
+def scale_label(activation: Activation) -> str:
+    """What a name says of the scale: ", omega 30", ", sigma_a 0.05", or nothing for families without one."""
     if not activation.has_scale:
-        return BASELINE_RULES[rule]
+        return ""
     for alias, constant in activation.aliases.items():
-        return f"{BASELINE_RULES[rule]}, {alias} {constant / activation.sigma_a:.4g}"
-    return f"{BASELINE_RULES[rule]}, sigma_a {activation.sigma_a:.4g}"
+        return f", {alias} {constant / activation.sigma_a:.4g}"
+    return f", sigma_a {activation.sigma_a:.4g}"

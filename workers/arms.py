@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from vi3nr.activations import activation, family_of
-from vi3nr.baselines import ONE_FAMILY_ONLY, baseline_config, baseline_label, customary_baselines
+from vi3nr.baselines import ONE_FAMILY_ONLY, baseline_config, baseline_label, customary_baselines, scale_label
 from vi3nr.config import InitConfig
 from vi3nr.profile import vi3nr_config
 
@@ -69,8 +69,7 @@ def theory_arm(
     """
     phi = activation(family, family_of(family).customary_sigma_a[0], **parameters)
     config = vi3nr_config(phi, widths, input_second_moment=moment)
-    scale = f", sigma_a {phi.sigma_a:.3g}" if phi.has_scale else ""
-    return ArmSpec(f"{family} VI3NR by theory{scale}", "theory", config, learning_rate)
+    return ArmSpec(f"{family} VI3NR by theory{scale_label(phi)}", "theory", config, learning_rate)
 
 
 def as_found_arms(customary: Sequence[ArmSpec], found: ArmSpec, widths: Sequence[int]) -> tuple[ArmSpec, ...]:
