@@ -1,15 +1,18 @@
 """Does the search beat the usual initialisations, the dense grid, and other strategies?
 
-    python -m benchmarks.search [--part defaults plane strategies] [--signals ...] [--families gaussian sine]
+    python -m benchmarks.search [--part defaults plane strategies ablation] [--signals ...] [--families gaussian sine]
                                 [--seeds 10] [--stored] [--quick] [--json]
 
 Setting: photographs at 128x128 RGB (the middle square, Lanczos), width 64, 3 hidden layers, 400 full-batch Adam steps,
 Gaussian at learning rate 1e-3, sine at 5e-4.
 
-``defaults``: real studies (24 trials to 40 % of the steps, 3 finalists, 5 seeds) against the usual initialisations.
+``defaults``: real studies (24 trials to 40 % of the steps, 3 finalists, 5 seeds) against the usual initialisations;
+``confirm_fraction`` is what the confirmation costs, as a share of the grid's steps.
 ``plane``: our search on the grid's own plane and rules, and on the full space, for ten search seeds; the regret is the
 true score of the grid's best (``benchmarks.search_landscape``, with ``--true-scores``) minus that of the config found,
 each the mean of three fixed seeds. ``strategies``: Optuna's samplers, each as many member steps as ours on that seed.
+``ablation``: ours in the full space without one of its parts (``benchmarks.search_ablation``), from at most three
+seeds: how much less its config comes to than that of the whole search from the same seed.
 
 Every cell is stored under ``benchmarks/data/search/`` when it is done: a run that was stopped goes on where it was.
 ``--stored`` trains nothing and shows what is there. ``--quick`` is a small study that stores nothing. Photographs come
@@ -30,18 +33,18 @@ import numpy as np
 
 from benchmarks.paper_store import Row, Store
 from benchmarks.photographs import photograph, photographs
+from benchmarks.search_ablation import VARIANTS, searched
 from benchmarks.search_defaults import defaults_row, quick_row
 from benchmarks.search_landscape import CELLS, DATA, SIDE, STEPS, TRUE_SEEDS, Landscape
 from benchmarks.search_loop import OURS, STRATEGIES, Strategy, search
 from benchmarks.search_trainings import Live, plane_space
 from vi3nr.signals import Signal
-from workers.plan import FamilyPlan
-from workers.search_space import SearchSpace
 
 GRID = ("kodim05", "kodim20", "kodim23")  # pictures with a stored grid
 GRID_STEPS = CELLS * CELLS * STEPS
-DEFAULTS = ("signal", "family", "gain_db", "ci_low", "ci_high", "trials", "cost_trials")
-PARTS = ("defaults", "plane", "strategies")
+DEFAULTS = ("signal", "family", "gain_db", "ci_low", "ci_high", "trials", "cost_trials", "confirm_fraction")
+PARTS = ("defaults", "plane", "strategies", "ablation")
+ABLATION_SEEDS = 3
 
 
 @dataclass(frozen=True)
@@ -51,13 +54,14 @@ class Search:
     signal: str
     family: str
     strategy: Strategy
-    space: str  # plane or full
+    space: str  # plane or full; absolute or constant in the ablation
     seed: int
+    part: str = ""  # what the ablation leaves out
 
     @property
     def key(self) -> str:
         """The cell's name in the store."""
-        return f"{self.signal} {self.family} {self.space} {self.strategy.name} {self.seed}"
+        return f"{self.signal} {self.family} {self.space} {self.part or self.strategy.name} {self.seed}"
 
 
 @cache
@@ -69,11 +73,14 @@ def picture(name: str) -> Signal:
 def measure(cell: Search, most_steps: float) -> Row:
     """Search live, then train what was found from the three fixed seeds."""
     signal = picture(cell.signal)
-    planned = plane_space(cell.family, signal) if cell.space == "plane" else None
-    space = planned or SearchSpace.for_family(FamilyPlan(cell.family), signal)
+    if cell.space == "plane":
+        space = plane_space(cell.family, signal)
+        start = space.start(signal)
+    else:
+        space, start = searched(cell.space, cell.family, signal)
     live = Live(space, signal, STEPS)
     found = search(
-        cell.strategy, cell.family, space.distributions(), space.start(signal), live.start,
+        cell.strategy, cell.family, space.distributions(), start, live.start,
         steps=STEPS, seed=cell.seed, most_steps=most_steps,
     )  # fmt: skip
     true = [live.start(found.params, seed).to(STEPS) for seed in TRUE_SEEDS]
@@ -95,14 +102,27 @@ def searches(parts: Sequence[str], signals: Sequence[str], families: Sequence[st
                         yield Search(name, family, strategy, space, seed)
 
 
+def ablations(signals: Sequence[str], families: Sequence[str], seeds: int) -> list[Search]:
+    """The cells of the ablation; the whole search's own are those of ``plane``."""
+    cells = []
+    for seed in range(min(seeds, ABLATION_SEEDS)):
+        for variant in VARIANTS:
+            part = "" if variant.strategy == OURS and variant.space == "full" else variant.name
+            cells += [
+                Search(name, family, variant.strategy, variant.space, seed, part)
+                for family in families for name in signals
+            ]  # fmt: skip
+    return cells
+
+
 def trained(cells: Sequence[Search], store: Store, *, stored: bool) -> dict[str, Row]:
     """Every cell that is there, or all of them, trained where they are missing."""
     for cell in cells:
         if not stored and cell.key not in store.rows:
-            ours = Search(cell.signal, cell.family, OURS, cell.space, cell.seed)
-            budget = (
-                float("inf") if cell.strategy == OURS else store.cell(ours.key, measure, ours, float("inf"))["steps"]
-            )
+            budget = float("inf")
+            if cell.strategy != OURS and not cell.part:
+                ours = Search(cell.signal, cell.family, OURS, cell.space, cell.seed)
+                budget = store.cell(ours.key, measure, ours, budget)["steps"]
             row = store.cell(cell.key, measure, cell, budget)
             print(
                 f"# {cell.key}: {np.mean(row['true_db']):.2f} dB, {row['steps'] / GRID_STEPS:.4f}",
@@ -134,6 +154,25 @@ def regret_rows(cells: Sequence[Search], rows: dict[str, Row]) -> list[dict[str,
     return made
 
 
+def ablation_rows(cells: Sequence[Search], rows: dict[str, Row]) -> list[dict[str, Any]]:
+    """A line for each part: what is lost without it, over the seeds that both are there for."""
+    lines: dict[tuple[str, str, str], list[tuple[float, int]]] = {}
+    for cell in cells:
+        ours = Search(cell.signal, cell.family, OURS, "full", cell.seed)
+        if cell.part and cell.key in rows and ours.key in rows:
+            loss = float(np.mean(rows[ours.key]["true_db"]) - np.mean(rows[cell.key]["true_db"]))
+            lines.setdefault((cell.signal, cell.family, cell.part), []).append((loss, rows[cell.key]["steps"]))
+    return [
+        {
+            "signal": name, "family": family, "without": part, "seeds": len(found),
+            "loss_db_mean": round(float(np.mean([loss for loss, _ in found])), 3),
+            "loss_db_worst": round(max(loss for loss, _ in found), 3),
+            "cost_fraction": round(float(np.mean([steps for _, steps in found])) / GRID_STEPS, 4),
+        }
+        for (name, family, part), found in lines.items()
+    ]  # fmt: skip
+
+
 def default_rows(signals: Sequence[str], families: Sequence[str], *, stored: bool) -> list[Row]:
     """A real study for each picture and family."""
     store = Store(DATA / "defaults.json")
@@ -148,15 +187,19 @@ def default_rows(signals: Sequence[str], families: Sequence[str], *, stored: boo
 
 
 def show(answer: dict[str, list[dict[str, Any]]]) -> None:
-    """Two tables for people."""
+    """Tables for people."""
     for row in answer["defaults"]:
         gain = f"{row['gain_db']:+5.2f} dB ({row['ci_low']:+.2f} to {row['ci_high']:+.2f})"
         cost = f"{row['trials']} trials at the cost of {row['cost_trials']:.1f}"
-        print(f"{row['signal']:10s} {row['family']:9s} gain {gain}, {cost}")
+        confirmed = f"confirmation {row['confirm_fraction']:.2f} of the grid"
+        print(f"{row['signal']:10s} {row['family']:9s} gain {gain}, {cost}, {confirmed}")
     for row in answer["rows"]:
         regret = f"regret {row['regret_db_mean']:+5.2f} dB, worst {row['regret_db_worst']:+5.2f}"
         names = f"{row['signal']:10s} {row['family']:9s} {row['space']:6s} {row['strategy']:7s}"
         print(f"{names} {regret}, cost {row['cost_fraction']:.4f}")
+    for row in answer["ablation"]:
+        loss = f"loses {row['loss_db_mean']:+5.2f} dB, at worst {row['loss_db_worst']:+5.2f}, of {row['seeds']} seeds"
+        print(f"{row['signal']:10s} {row['family']:9s} {row['without']:28s} {loss}, cost {row['cost_fraction']:.4f}")
 
 
 def main() -> None:
@@ -171,13 +214,18 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()
     if chosen.quick:
-        answer = {"defaults": [quick_row(family) for family in chosen.families], "rows": []}
+        answer = {"defaults": [quick_row(family) for family in chosen.families], "rows": [], "ablation": []}
     else:
         defaults, cells = [], list(searches(chosen.part, chosen.signals or GRID, chosen.families, chosen.seeds))
         if "defaults" in chosen.part:
             defaults = default_rows(chosen.signals or photographs(), chosen.families, stored=chosen.stored)
-        rows = trained(cells, Store(DATA / "searches.json"), stored=chosen.stored)
-        answer = {"defaults": defaults, "rows": regret_rows(cells, rows)}
+        parts = []
+        if "ablation" in chosen.part:
+            parts = ablations(chosen.signals or GRID, chosen.families, chosen.seeds)
+        rows = trained([*cells, *parts], Store(DATA / "searches.json"), stored=chosen.stored)
+        answer = {"defaults": defaults, "rows": regret_rows(cells, rows), "ablation": ablation_rows(parts, rows)}
+    for row in answer["defaults"]:
+        row["confirm_fraction"] = round(row["confirm_trials"] * STEPS / GRID_STEPS, 4)
     answer["defaults"] = [{name: row[name] for name in DEFAULTS} for row in answer["defaults"]]
     if chosen.json:
         print(json.dumps(answer, indent=2))

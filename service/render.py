@@ -57,12 +57,15 @@ def print_result(console: Console, result: StudyResult, saved: dict[str, str]) -
 def _print_family(console: Console, result: StudyResult, family: FamilyResult) -> None:
     winner = family.winner
     console.print(f"[bold]{_settings(winner)}[/bold]")
-    console.print(f"{_interval(winner.score)} dB PSNR after {result.steps} steps, {winner.score.n} fresh seeds")
+    console.print(
+        f"{_interval(winner.score)} {result.unit} after {result.steps} steps, {winner.score.n} fresh seeds; "
+        f"the score is the {result.metric}"
+    )
     if family.comparison is not None:
         console.print(family.comparison.sentence, style="green" if family.comparison.verdict == "better" else "")
     table = Table(box=None, pad_edge=False)
     table.add_column("initialisation", no_wrap=True)
-    for heading in ("sigma_p", "first", "PSNR dB", "95 %", "seeds"):
+    for heading in ("sigma_p", "first", f"score, {result.unit}", "95 %", "seeds"):
         table.add_column(heading, justify="right", no_wrap=True)
     for arm in family.arms:
         style = "bold" if arm.name == winner.name else ("" if arm.kind == "finalist" else "dim")
