@@ -161,7 +161,8 @@ def initialize_(
         activations: for classes of the module's own that apply an activation: how to read it off, for example
             ``{SineLayer: lambda layer: activation("sine", omega=layer.omega_0)}``. It must be the config's. What is not
             declared cannot be seen and is not checked.
-        leave: classes, or names as in ``named_modules``, that are to stay as they are, with all that they contain.
+        leave: classes, or names as in ``named_modules``, that are to stay as they are, with all that they contain; and
+            names as in ``named_parameters`` of single parameters that are no Linear layer's, such as a learnable scale.
         generator: on the CPU; None: a fresh one, seeded by the operating system.
 
     Returns:
@@ -169,9 +170,10 @@ def initialize_(
 
     Raises:
         ValueError: naming the part that could not be placed: another number of Linear layers, another shape, a layer
-            without bias where the config draws one, real weights for complex ones, a weight that is lazy, on the meta
-            device or computed from others; another activation or encoding than the config's; a module of ``torch.nn``
-            or with parameters that is no Linear layer, and dropout. Nothing is changed then.
+            without bias where the config draws one, real weights for complex ones; a weight or bias that is lazy, on
+            the meta device, expanded, computed from others or in another layer's memory; another activation or encoding
+            than the config's; a parameter or a module of ``torch.nn`` that is no Linear layer's, and dropout. Nothing
+            is changed then.
     """
     linears = linear_layers(module, config, activations or {}, leave)
     check_layers(linears, config)

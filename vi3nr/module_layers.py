@@ -41,32 +41,30 @@ def linear_layers(
     Raises:
         ValueError: a part that no rule places; the sentence names it. See ``vi3nr.initialize_``.
     """
-    names = {name for name, _ in module.named_modules()}
+    names = {name for name, _ in (*module.named_modules(), *module.named_parameters(remove_duplicate=False))}
     for name in leave:
         if isinstance(name, str) and name not in names:
-            raise ValueError(f"leave names the module {name!r}, which is not there")
+            raise ValueError(f"leave names the module or parameter {name!r}, which is not there")
     expected = build_activation(config.family, config.sigma_a, **config.parameters)
     linears: list[tuple[str, nn.Linear]] = []
-    owners: dict[int, str] = {}  # of the parameters seen so far
+    owners: dict[tuple[torch.device, int], str] = {}  # of the memory seen so far
     for name, part in _walk(module, "", leave, set()):
         where = f"module {name!r}" if name else "the module itself"
         where = f"{where} ({type(part).__name__})"
-        declared = next((read for cls, read in activations.items() if isinstance(part, cls)), None)
         if isinstance(part, nn.Linear):
-            _check_tensor(name, part, owners)
+            _check_tensors(name, part, owners)
             linears.append((name, part))
-        elif declared is not None:
+        declared = next((read for cls, read in activations.items() if isinstance(part, cls)), None)
+        if declared is not None:
             _require_same(where, declared(part), expected)
-        elif next(part.parameters(recurse=False), None) is not None:
-            raise ValueError(
-                f"{where} has parameters but is not a Linear layer; name it or its type in leave to keep it"
-            )
-        elif isinstance(part, ActivationModule):
+            continue
+        _check_own_parameters(where, name, part, leave)
+        if isinstance(part, ActivationModule):
             _require_same(where, part.activation, expected)
         elif isinstance(part, EncodingModule):
             if part.encoding != config.encoding:
                 raise ValueError(f"{where} is {part.encoding!r}, the config has {config.encoding!r}")
-        else:
+        elif not isinstance(part, nn.Linear):
             _check_torchs_own(where, part, expected)
     return linears
 
@@ -79,6 +77,21 @@ def _walk(part: nn.Module, name: str, leave: Leave, seen: set[int]) -> Iterator[
     yield name, part
     for child, inner in part.named_children():
         yield from _walk(inner, f"{name}.{child}" if name else child, leave, seen)
+
+
+def _check_own_parameters(where: str, name: str, part: nn.Module, leave: Leave) -> None:
+    """Raise ValueError for parameters that are no Linear layer's weight or bias and are not named in ``leave``."""
+    own = (f"{name}.{one}" if name else one for one, _ in part.named_parameters(recurse=False))
+    placed = {f"{name}.{one}" if name else one for one in ("weight", "bias")} if isinstance(part, nn.Linear) else set()
+    over = [one for one in own if one not in leave and one not in placed]
+    if not over:
+        return
+    if any(isinstance(inner, nn.Linear) for inner in part.modules()):
+        raise ValueError(
+            f"{where} has parameters beside those of Linear layers ({', '.join(map(repr, over))}); name them in leave "
+            "to keep them, or declare its class in activations if they belong to the activation"
+        )
+    raise ValueError(f"{where} has parameters but is not a Linear layer; name it or its type in leave to keep it")
 
 
 def _require_same(where: str, found: Activation, expected: Activation) -> None:
@@ -124,20 +137,30 @@ def check_layers(linears: list[tuple[str, nn.Linear]], config: InitConfig) -> No
             )
 
 
-def _check_tensor(name: str, linear: nn.Linear, owners: dict[int, str]) -> None:
-    """Raise ValueError unless what is written to the layer's own parameters stays there."""
+def _check_tensors(name: str, linear: nn.Linear, owners: dict[tuple[torch.device, int], str]) -> None:
+    """Raise ValueError unless what is written to the layer's own weight and bias stays there."""
     own = dict(linear.named_parameters(recurse=False))
-    if "weight" not in own:
-        raise ValueError(
-            f"the weight of Linear layer {name!r} is computed from other parameters (weight or spectral norm), so it "
-            "cannot be set; initialise first, then add the norm"
-        )
-    for tensor in own.values():
+    for which in ("weight",) if linear.bias is None else ("weight", "bias"):
+        if which not in own:
+            raise ValueError(
+                f"the {which} of Linear layer {name!r} is computed from other parameters (a norm, a mask), so it "
+                "cannot be set; initialise first, then add the norm"
+            )
+        tensor = own[which]
         if isinstance(tensor, UninitializedParameter):
             raise ValueError(f"Linear layer {name!r} is lazy and has no shape yet; run the module once first")
         if tensor.device == torch.device("meta"):
             raise ValueError(f"Linear layer {name!r} is on the meta device and has no memory; call to_empty first")
-        owner = owners.setdefault(id(tensor), name)
+        if not (tensor.is_floating_point() or tensor.is_complex()):
+            raise ValueError(
+                f"the {which} of Linear layer {name!r} must hold floating-point numbers, got {tensor.dtype}"
+            )
+        if any(step == 0 and size > 1 for step, size in zip(tensor.stride(), tensor.shape, strict=True)):
+            raise ValueError(
+                f"the {which} of Linear layer {name!r} is expanded: several of its entries are one number in memory "
+                f"(strides {tensor.stride()}), so they cannot be drawn apart; make it contiguous first"
+            )
+        owner = owners.setdefault((tensor.device, tensor.data_ptr()), name) if tensor.numel() else name
         if owner != name:
             raise ValueError(
                 f"Linear layers {owner!r} and {name!r} share a parameter, so the second draw would overwrite the "
@@ -149,5 +172,9 @@ def _check_shape(name: str, linear: nn.Linear, layer: LayerInit) -> None:
     shape = tuple(linear.weight.shape)
     if shape != (layer.fan_out, layer.fan_in):
         raise ValueError(f"Linear layer {name!r} has weight {shape}, the config has {(layer.fan_out, layer.fan_in)}")
+    if linear.bias is not None and linear.bias.shape != (layer.fan_out,):
+        raise ValueError(
+            f"Linear layer {name!r} has bias {tuple(linear.bias.shape)}, the config has {(layer.fan_out,)}"
+        )
     if linear.bias is None and layer.bias_std > 0.0:
         raise ValueError(f"Linear layer {name!r} has no bias, the config draws one with std {layer.bias_std!r}")

@@ -1,64 +1,17 @@
 """``initialize_`` on the modules that people have: everything is placed, or the error says what was not."""
 
-import warnings
-
 import pytest
 import torch
-from torch import Tensor, nn
+from siren_modules import OMEGA, READ, SINE, WIDTHS, Siren, config, drawn, plain
+from torch import nn
 
 from vi3nr.activation_module import EncodingModule
 from vi3nr.activations import activation, families
-from vi3nr.config import BiasRule, Encoding, InitConfig
-from vi3nr.initialisers import draw_parameters, generator_for, initialize_, vi3nr_normal_, vi3nr_uniform_
+from vi3nr.config import Encoding
+from vi3nr.initialisers import generator_for, initialize_, vi3nr_normal_, vi3nr_uniform_
 from vi3nr.moments import moments
-from vi3nr.networks import INR, ActivationModule
+from vi3nr.networks import INR
 from vi3nr.profile import vi3nr_config
-
-OMEGA = 47.0
-WIDTHS = (2, 16, 16, 3)
-SINE = activation("sine", omega=OMEGA)
-
-
-def config(**arguments: object) -> InitConfig:
-    return vi3nr_config(SINE, WIDTHS, sigma_p=0.03, bias=BiasRule("share", 0.2), **arguments)
-
-
-def drawn(of: InitConfig, seed: int = 3) -> list[Tensor]:
-    return [tensor for pair in draw_parameters(of, generator_for(seed)) for tensor in pair]
-
-
-class SineLayer(nn.Module):
-    """As in SIREN's code: omega inside."""
-
-    def __init__(self, fan_in: int, fan_out: int, omega_0: float = OMEGA) -> None:
-        super().__init__()
-        self.omega_0 = omega_0
-        self.linear = nn.Linear(fan_in, fan_out)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.sin(self.omega_0 * self.linear(x))
-
-
-class Siren(nn.Module):
-    """Blocks in a ModuleList and a head, as in many repositories."""
-
-    def __init__(self, omega_0: float = OMEGA, head: nn.Module | None = None) -> None:
-        super().__init__()
-        self.body = nn.ModuleList([SineLayer(2, 16, omega_0), SineLayer(16, 16, omega_0)])
-        self.head = nn.Linear(16, 3) if head is None else head
-
-    def forward(self, x: Tensor) -> Tensor:
-        for layer in self.body:
-            x = layer(x)
-        return self.head(x)
-
-
-READ = {SineLayer: lambda layer: activation("sine", omega=layer.omega_0)}
-
-
-def plain(*extra: nn.Module) -> nn.Sequential:
-    sine = ActivationModule(SINE)
-    return nn.Sequential(nn.Linear(2, 16), sine, nn.Linear(16, 16), sine, *extra, nn.Linear(16, 3))
 
 
 @pytest.mark.parametrize("declared", [None, READ])
@@ -124,46 +77,8 @@ def test_leaving_a_branch_leaves_all_that_it_contains() -> None:
     initialize_(module, config(), leave=["other"], generator=generator_for(3))
     assert torch.equal(module["other"][0].weight, before)
     assert torch.equal(module["inr"][0].weight, drawn(config())[0])
-    with pytest.raises(ValueError, match="leave names the module 'othr', which is not there"):
+    with pytest.raises(ValueError, match="leave names the module or parameter 'othr', which is not there"):
         initialize_(module, config(), leave=["othr"])
-
-
-def lazy() -> nn.Module:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return nn.LazyLinear(3)
-
-
-def old_weight_norm() -> nn.Module:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return nn.utils.weight_norm(nn.Linear(16, 3))
-
-
-@pytest.mark.parametrize(
-    ("head", "message"),
-    [
-        (
-            nn.utils.parametrizations.weight_norm(nn.Linear(16, 3)),
-            r"weight of Linear layer 'head' is computed from other",
-        ),
-        (old_weight_norm(), r"weight of Linear layer 'head' is computed from other"),
-        (lazy(), "Linear layer 'head' is lazy"),
-        (nn.Linear(16, 3, device="meta"), "Linear layer 'head' is on the meta device"),
-        (nn.Linear(16, 3, dtype=torch.complex64), r"'head' has torch.complex64 weights, the config draws real ones"),
-        (nn.Linear(16, 3, bias=False), "Linear layer 'head' has no bias"),
-        (nn.Conv1d(16, 3, 1), r"module 'head' \(Conv1d\) has parameters but is not a Linear layer"),
-        (nn.Identity(), r"the module has 2 Linear layers \('body.0.linear', 'body.1.linear'\), the config has 3"),
-    ],
-)
-def test_weights_that_would_not_keep_what_is_written(head: nn.Module, message: str) -> None:
-    """Writing to a computed, lazy or meta weight would change nothing: it is refused, and nothing else is changed."""
-    module = Siren(head=head)
-    before = module.body[0].linear.weight.clone()
-    biased = config(output="torch_default", bias_first=BiasRule("share", 0.1))
-    with pytest.raises(ValueError, match=message):
-        initialize_(module, biased)
-    assert torch.equal(module.body[0].linear.weight, before)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
@@ -230,18 +145,6 @@ def test_a_module_that_is_shared_counts_once_and_registration_decides() -> None:
     module = initialize_(Backwards(), config(), generator=generator_for(3))
     for parameter, expected in zip(module.parameters(), drawn(config()), strict=True):
         assert torch.equal(parameter.detach(), expected)
-
-
-def test_a_parameter_in_two_layers_is_refused() -> None:
-    """Two Linear modules with one weight would hold the second draw alone: both are named, nothing is changed."""
-    module = nn.Sequential(nn.Linear(2, 16), nn.Linear(16, 16), nn.Linear(16, 16), nn.Linear(16, 3))
-    module[2].weight = module[1].weight
-    before = [parameter.clone() for parameter in module.parameters()]
-    with pytest.raises(ValueError, match="Linear layers '1' and '2' share a parameter"):
-        initialize_(module, vi3nr_config(SINE, (2, 16, 16, 16, 3), sigma_p=0.03))
-    assert all(torch.equal(a, b) for a, b in zip(before, module.parameters(), strict=True))
-    initialize_(module, config(), leave=["2"], generator=generator_for(3))
-    assert torch.equal(module[1].weight, drawn(config())[2])
 
 
 @pytest.mark.parametrize("fill", [vi3nr_uniform_, vi3nr_normal_])
