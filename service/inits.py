@@ -90,6 +90,7 @@ def _config(
         network.widths(ends.in_dim, ends.out_dim),
         distribution=request.distribution,
         method=request.method,
+        sigma_p_growth=request.sigma_p_growth,
         input_second_moment=ends.input_second_moment,
         **{**asked, **{name: value for name, value in guess.items() if asked[name] is None}},
     )

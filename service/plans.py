@@ -177,6 +177,7 @@ def _family(asked: ActivationRequest) -> FamilyPlan:
         bias_first=_bias(asked.bias_first),
         learning_rate=_axis(asked.learning_rate),
         output_scale=_axis(asked.output_scale),
+        sigma_p_growth=_axis(asked.sigma_p_growth),
     )
 
 

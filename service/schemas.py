@@ -154,6 +154,11 @@ class ActivationRequest(Request):
     output_scale: Axis = Field(
         default=None, description="sigma_p of the output over that of the hidden layers; a range is searched; null: 1"
     )
+    sigma_p_growth: Axis = Field(
+        default=None,
+        description="factor of sigma_p from one hidden layer to the next, sigma_p their geometric mean; "
+        "a range is searched; null: 1",
+    )
 
     @model_validator(mode="after")
     def _one_scale(self) -> ActivationRequest:
@@ -270,6 +275,7 @@ class InitRequest(Request):
     omega: Scale | None = Field(default=None, description="sine, finer, hosc: instead of sigma_a")
     sigma_p: Scale | None = Field(default=None, description="std of pre-activations; null: the theory's own")
     sigma_p_first: Scale | None = Field(default=None, description="of the first layer; null: sigma_p")
+    sigma_p_growth: Scale = Field(default=1.0, description="of sigma_p, from one hidden layer to the next")
     bias: FixedBias = Field(default=None, description="null: zero, or the stability rule where theory has no root")
     bias_first: FixedBias = Field(default=None, description="null: as bias, or zero")
     network: NetworkRequest = NetworkRequest(width=256)

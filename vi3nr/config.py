@@ -32,7 +32,12 @@ RULES = ("vi3nr", "pytorch_default", "xavier", "kaiming", "normal", "siren", "fi
 # own_rule: a usual rule decides the output layer as it does the others; the rest are those of vi3nr.profile
 OUTPUT_RULES = ("same_sigma_p", "sigma_p_output", "torch_default", "zero", "own_rule")
 DISTRIBUTIONS = ("uniform", "normal")
-OPTIONAL_KEYS = {"sigma_p_output": None, "encoding": None, "complex_weights": False}  # left out where they say nothing
+OPTIONAL_KEYS = {
+    "sigma_p_output": None,
+    "sigma_p_growth": 1.0,
+    "encoding": None,
+    "complex_weights": False,
+}  # left out where they say nothing
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,7 @@ class InitConfig:
     stability: Stability | None = None
     sigma_p_output: float | None = None  # of the output rule of that name
     encoding: Encoding | None = None  # in front of the first layer, whose fan_in is the number of its features
+    sigma_p_growth: float = 1.0  # of the hidden layers' sigma_p from one to the next; sigma_p is their geometric mean
     complex_weights: bool = False  # all layers but the first have complex weights; the real part is the value
     schema_version: int = SCHEMA_VERSION
 
@@ -71,6 +77,7 @@ class InitConfig:
         require_choice("distribution", self.distribution, DISTRIBUTIONS)
         require_choice("bias_distribution", self.bias_distribution, DISTRIBUTIONS)
         require_number("sigma_a", self.sigma_a, optional=False)
+        require_number("sigma_p_growth", self.sigma_p_growth, optional=False)
         for name in ("sigma_p", "sigma_p_first", "input_second_moment", "sigma_p_output"):
             require_number(name, getattr(self, name))
         for name, value in self.parameters.items():
@@ -108,7 +115,7 @@ class InitConfig:
     def to_dict(self) -> dict[str, Any]:
         """The config as JSON's own types; for the sine family with the derived ``omega = 1 / sigma_a``.
 
-        What a config without encoding, complex weights or ``sigma_p_output`` writes, older readers of schema 1 read.
+        What a config without what ``OPTIONAL_KEYS`` names writes, older readers of schema 1 read.
         """
         data = {item.name: getattr(self, item.name) for item in fields(self)}
         for name, absent in OPTIONAL_KEYS.items():

@@ -16,7 +16,7 @@ import numpy as np
 from vi3nr.complex_moments import circular_second_moment
 from vi3nr.config import DISTRIBUTIONS, OUTPUT_RULES, BiasRule, Encoding, InitConfig
 from vi3nr.families import Activation
-from vi3nr.moments import moments
+from vi3nr.moments import Moments, moments
 from vi3nr.profile_layers import Drawn, Layer, default_rule, output_layer, solve
 from vi3nr.theory import stable_sigma_p
 
@@ -47,6 +47,7 @@ def vi3nr_config(
     *,
     sigma_p: float | None = None,
     sigma_p_first: float | None = None,
+    sigma_p_growth: float = 1.0,
     inputs: str | np.ndarray | None = None,
     input_second_moment: float | None = None,
     encoding: Encoding | None = None,
@@ -69,6 +70,8 @@ def vi3nr_config(
         sigma_p: std of the pre-activations of the hidden layers and the output. None: the theory's own for layers of
             equal width (``vi3nr.theory.stable_sigma_p``), and where it has no root ``sigma_a``.
         sigma_p_first: std of the first layer's pre-activations, biases included. None: sigma_p.
+        sigma_p_growth: factor of sigma_p from one hidden layer to the next; sigma_p is then the geometric mean of the
+            hidden layers' and the output's own. 1: the same in all.
         inputs: the coordinates: ``uniform`` on [-1, 1] (the default), ``normal`` (standard), or themselves, as an array
             ``(points, axes)`` that is measured.
         input_second_moment: in place of ``inputs`` E x^2 of the coordinates, mean over points and axes
@@ -100,7 +103,8 @@ def vi3nr_config(
     hidden = sigma_p or stability.sigma_p or activation.sigma_a
     first = sigma_p_first or hidden
     fan_ins = (widths[0] if encoding is None else encoding.out_dim, *widths[1:])
-    layers = _layers(activation, fan_ins, (first, hidden), entering, method, generator)
+    targets = (first, *_grown(hidden, sigma_p_growth, len(widths) - 3), hidden)
+    layers = _layers(activation, fan_ins, targets, entering, method, generator)
     rule = bias or default_rule(sigma_p, stability, layers[1:-1])
     rule_first = bias_first or BiasRule()
     drawn = Drawn(distribution, "uniform" if "torch_default" in (rule.rule, rule_first.rule, output) else distribution)
@@ -112,6 +116,7 @@ def vi3nr_config(
         layers=(*solved, output_layer(layers[-1], output, sigma_p_output, drawn)),
         sigma_p=hidden,
         sigma_p_first=first,
+        sigma_p_growth=sigma_p_growth,
         method="quadrature" if activation.complex else _weakest(layers),
         bias=rule,
         bias_first=rule_first,
@@ -138,27 +143,39 @@ def _entering(inputs: str | np.ndarray | None, input_second_moment: float | None
     return input_second_moment if encoding is None else encoding.second_moment(input_second_moment)
 
 
+def _grown(sigma_p: float, growth: float, count: int) -> tuple[float, ...]:
+    """``sigma_p growth^(i - (count - 1) / 2)``, i = 0, 1, ...: the hidden layers' stds."""
+    _require_positive("sigma_p_growth", growth)
+    try:
+        grown = tuple(sigma_p * growth ** (i - (count - 1) / 2) for i in range(count))
+    except OverflowError:
+        grown = (math.inf,)
+    if not all(math.isfinite(std) and std > 0.0 for std in grown):
+        raise ValueError(f"sigma_p_growth {growth!r} takes sigma_p {sigma_p!r} out of range over {count} hidden layers")
+    return grown
+
+
 def _layers(
     activation: Activation,
     widths: Sequence[int],
-    sigma_p: tuple[float, float],
+    sigma_p: Sequence[float],
     entering: float,
     method: str,
     generator: np.random.Generator | None,
 ) -> list[Layer]:
-    """The layers' tasks; ``sigma_p`` is that of the first layer and that of the others."""
-    behind = [moments(activation, sigma_p[0], method=method, generator=generator)]
-    seconds = [entering, behind[0].second_moment]
-    if len(widths) > 3:
-        same = sigma_p[0] == sigma_p[1]
-        behind.append(behind[0] if same else moments(activation, sigma_p[1], method=method, generator=generator))
-        complex_second = circular_second_moment(activation, sigma_p[1]) if activation.complex else None
-        seconds += [complex_second or behind[1].second_moment] * (len(widths) - 3)
+    """The layers' tasks; ``sigma_p`` layer by layer, from the first to the output."""
+    behind: dict[float, Moments] = {}  # of the activation, by the std of the pre-activations before it
+    for std in sigma_p[:-1]:
+        if std not in behind:
+            behind[std] = moments(activation, std, method=method, generator=generator)
     layers = []
     for index, (fan_in, fan_out) in enumerate(pairwise(widths)):
-        before = None if index == 0 else behind[min(index - 1, 1)]
+        before = behind[sigma_p[index - 1]] if index else None
+        second = entering if before is None else before.second_moment
+        if activation.complex and index > 1:
+            second = circular_second_moment(activation, sigma_p[index - 1])
         parts = 2 if activation.complex and index > 0 else 1
-        layers.append(Layer(index, fan_in, fan_out, sigma_p[min(index, 1)], fan_in * seconds[index], before, parts))
+        layers.append(Layer(index, fan_in, fan_out, sigma_p[index], fan_in * second, before, parts))
     return layers
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = [
     "BANDWIDTH",
+    "GROWTH",
     "LINEAR",
     "OUTPUT",
     "RATE",
@@ -23,5 +24,6 @@ SIGMA_P_FIRST = "sigma_p_first"
 SHARE_FIRST = "first-layer bias share"
 SHARE_HIDDEN = "hidden bias share"
 OUTPUT = "output scale"
+GROWTH = "sigma_p growth"  # from one hidden layer to the next
 RATE = "learning rate"
 LINEAR = (SHARE_FIRST, SHARE_HIDDEN)  # the other axes are logarithmic

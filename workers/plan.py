@@ -34,7 +34,7 @@ class BiasChoice:
 @dataclass(frozen=True)
 class FamilyPlan:
     """One family of a study. ``None`` leaves the choice to the search (the scales and the first layer's biases) or to
-    custom: the family's learning rate, zero hidden biases, an ``output_scale`` of 1.
+    custom: the family's learning rate, zero hidden biases, an ``output_scale`` and a ``sigma_p_growth`` of 1.
     """
 
     family: str
@@ -46,6 +46,7 @@ class FamilyPlan:
     bias_first: BiasChoice | None = None
     learning_rate: Axis = None
     output_scale: Axis = None  # sigma_p of the output over that of the hidden layers
+    sigma_p_growth: Axis = None  # of the hidden layers' sigma_p, from one to the next
     prior: tuple[str, ...] = ()  # studies whose trials of this family, with the same axes, are known from the start
 
 

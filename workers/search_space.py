@@ -21,6 +21,7 @@ from vi3nr.profile import vi3nr_config
 from vi3nr.signals import Signal
 from workers.axes import (
     BANDWIDTH,
+    GROWTH,
     LINEAR,
     OUTPUT,
     RATE,
@@ -67,6 +68,7 @@ class SearchSpace:
         axes[SHARE_FIRST] = _share_first(plan.bias_first, ranges)
         axes[SHARE_HIDDEN] = _share_hidden(plan.bias)
         axes[OUTPUT] = _axis(plan.output_scale, (1.0, 1.0))
+        axes[GROWTH] = _axis(plan.sigma_p_growth, (1.0, 1.0))
         customary = family_of(plan.family).learning_rate
         axes[RATE] = _axis(plan.learning_rate, (customary, customary))
         for name, axis in axes.items():
@@ -109,6 +111,7 @@ class SearchSpace:
             SHARE_FIRST: share,
             SHARE_HIDDEN: (hidden.low + hidden.high) / 2 if isinstance(hidden, Range) else hidden,
             OUTPUT: 1.0,
+            GROWTH: 1.0,
             RATE: family_of(self.plan.family).learning_rate,
         }
         return {name: self._clip(name, wishes[name]) for name in self.distributions()}
@@ -151,6 +154,7 @@ class SearchSpace:
             widths,
             sigma_p=point.sigma_p,
             sigma_p_first=point.sigma_p_first,
+            sigma_p_growth=self._number(GROWTH, params),
             input_second_moment=input_second_moment,
             bias=_rule(self.bias_rule, self._number(SHARE_HIDDEN, params)),
             bias_first=_rule(self.bias_first_rule, point.share_first),

@@ -16,6 +16,7 @@ from vi3nr.initialisers import generator_for
 from vi3nr.moments import moments
 from vi3nr.networks import INR
 from vi3nr.profile import vi3nr_config
+from vi3nr.propagation import forecast
 from vi3nr.theory import stable_sigma_p
 
 WIDTHS = (2, 64, 64, 64, 3)
@@ -141,6 +142,7 @@ def test_monte_carlo_is_recorded_and_close() -> None:
         ({"sigma_p": 0.0}, "sigma_p"),
         ({"sigma_p": math.nan}, "sigma_p"),
         ({"sigma_p_first": -1.0}, "sigma_p_first"),
+        ({"sigma_p_growth": -0.5}, "sigma_p_growth"),
         ({"input_second_moment": 0.0}, "input_second_moment"),
         ({"widths": (2, 3)}, "widths"),
         ({"widths": (2, 0, 3)}, "widths"),
@@ -240,3 +242,26 @@ def test_usual_rules_do_not_keep_the_gradient() -> None:
     """PyTorch's default multiplies a Gaussian network's gradient variance about tenfold a layer at sigma_a 0.05."""
     config = baseline_config("pytorch_default", activation("gaussian", 0.05), (256,) * 6)
     assert 6.0 < np.mean([gradient_factor(config, seed) for seed in range(4)]) < 16.0
+
+
+@pytest.mark.parametrize("family", ["gaussian", "sine", "tanh", "wire"])
+@pytest.mark.parametrize("growth", [0.7, 1.0, 1.3])
+def test_a_growing_profile_is_reached_layer_by_layer(family: str, growth: float) -> None:
+    """The forecast of the config, made another way, comes to sigma_p growth^(i - middle) in every hidden layer, to
+    their geometric mean in the output, and the config comes back from its JSON.
+    """
+    phi = activation(family)
+    sigma_p = 0.8 * phi.sigma_a
+    made = vi3nr_config(phi, (2, 32, 48, 32, 32, 3), sigma_p=sigma_p, sigma_p_growth=growth, sigma_p_first=sigma_p / 2)
+    stds = [math.sqrt(layer.preactivation_variance) for layer in forecast(made)]
+    wanted = [sigma_p / 2, sigma_p / growth, sigma_p, sigma_p * growth, sigma_p]
+    assert stds == pytest.approx(wanted, rel=1e-9)
+    assert [layer.sigma_p for layer in made.layers] == pytest.approx(wanted, rel=1e-12)
+    assert InitConfig.from_json(made.to_json()) == made
+    assert ("sigma_p_growth" in made.to_dict()) == (growth != 1.0)
+
+
+def test_a_profile_that_leaves_the_numbers_is_refused() -> None:
+    """Growth over many layers may overflow."""
+    with pytest.raises(ValueError, match="sigma_p_growth 1e\\+200 takes sigma_p"):
+        vi3nr_config(activation("sine"), (2, *[8] * 6, 3), sigma_p=0.1, sigma_p_growth=1e200)

@@ -8,7 +8,7 @@ import pytest
 from small_study import small_signal
 
 from vi3nr.guess import Point, default_ranges, start_points
-from workers.axes import BANDWIDTH, RATIO, SHARE_FIRST, SHARE_HIDDEN, SIGMA_A, SIGMA_P, SIGMA_P_FIRST
+from workers.axes import BANDWIDTH, GROWTH, RATIO, SHARE_FIRST, SHARE_HIDDEN, SIGMA_A, SIGMA_P, SIGMA_P_FIRST
 from workers.plan import BiasChoice, FamilyPlan, Range
 from workers.search_space import SearchSpace
 
@@ -58,6 +58,19 @@ def test_a_point_inside_the_ranges_makes_the_config_it_says():
     assert (made.bias.rule, made.bias_first.rule) == ("zero", "share")
     assert made.bias_first.share == pytest.approx(0.5)
     assert config(space(), Point(0.03, 0.06, 0.12, 0.0)).bias_first.rule == "zero"
+
+
+def test_a_depth_wise_profile_is_one_more_axis():
+    """sigma_p grows from one hidden layer to the next by the number searched; not asked for, it does not."""
+    searched = space(sigma_p_growth=Range(0.5, 2.0))
+    assert GROWTH in searched.distributions()
+    assert GROWTH not in space().distributions()
+    params = searched.to_params(Point(0.03, 0.06, 0.12, 0.5))
+    assert params[GROWTH] == 1.0
+    made = searched.config(
+        {**params, GROWTH: 1.5}, (2, 8, 8, 8, 8, 3), input_second_moment=0.33, method="analytic", seed=0
+    )
+    assert [layer.sigma_p for layer in made.layers] == pytest.approx([0.12, 0.06 / 1.5, 0.06, 0.06 * 1.5, 0.06])
 
 
 def test_absolute_bounds_replace_the_ratios_and_fixed_numbers_are_not_searched():
