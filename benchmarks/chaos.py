@@ -1,6 +1,7 @@
 """Whether the service loses anything: processes, database, disk and clock fail at random moments, round after round.
 
-    python -m benchmarks.chaos --rounds 20 [--seed 0] [--db sqlite|postgresql] [--record FILE] [--json]
+    python -m benchmarks.chaos --rounds 20 [--seed 0] [--db sqlite|postgresql] [--trainer real|idle]
+        [--record FILE] [--json]
 
 In each round real processes (API, runner, a local Ray with its trainers, PostgreSQL) work on small studies while one to
 three faults are done to them. Then: no finished trial is gone (``lost_trials``), none counts twice
@@ -101,8 +102,8 @@ def play(house: House, seed: int, number: int, known: dict[str, Any], only: Sequ
     verdict = witness.verdict(house.settings, {given: known[str(start)]})
     witness.close()
     return {
-        "database": house.database, "seed": seed, "round": number, "faults": done, "studies": len({given, searched}),
-        "seconds": round(time.monotonic() - begun, 1), **verdict,
+        "database": house.database, "trainer": house.trainer, "seed": seed, "round": number, "faults": done,
+        "studies": len({given, searched}), "seconds": round(time.monotonic() - begun, 1), **verdict,
     }  # fmt: skip
 
 
@@ -116,11 +117,13 @@ def do_faults(house: House, plan: Sequence[tuple[float, str]], draw: random.Rand
         yield f"{time.monotonic() - begun:.1f} s {name} ({what})"
 
 
-def rounds(database: str, numbers: Sequence[int], seed: int, record: Path | None) -> Iterator[dict[str, Any]]:
+def rounds(
+    database: str, trainer: str, numbers: Sequence[int], seed: int, record: Path | None
+) -> Iterator[dict[str, Any]]:
     """Play these rounds, a few with each service."""
     known: dict[str, Any] = {}
     for place in range(0, len(numbers), TOGETHER):
-        house = House(database)
+        house = House(database, trainer)
         played = []
         with house:
             if not known:
@@ -159,6 +162,7 @@ def total(played: Sequence[dict[str, Any]]) -> dict[str, Any]:
         **{name: sum(one[name] for one in played) for name in COUNTS},
         "left_behind": sum(len(one.get("left_behind", ())) for one in played),
         "by_database": dict(Counter(one["database"] for one in played)),
+        "by_trainer": dict(Counter(one["trainer"] for one in played)),
         "faults": dict(sorted(faults.items())),
         "seconds": round(sum(one["seconds"] for one in played)),
     }
@@ -169,15 +173,16 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=4, help="of each database")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--db", choices=("sqlite", "postgresql"), action="append", help="default: both")
+    parser.add_argument("--trainer", choices=("real", "idle"), default="real")
     parser.add_argument("--record", type=Path, help="JSONL file of the rounds")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args(words)
     played = recorded(given.record, given.seed)
     databases = given.db or ["sqlite", "postgresql"]
     for database in databases:
-        stand = {one["round"] for one in played if one["database"] == database}
+        stand = {one["round"] for one in played if (one["database"], one["trainer"]) == (database, given.trainer)}
         missing = [number for number in range(given.rounds) if number not in stand]
-        played += rounds(database, missing, given.seed, given.record)
+        played += rounds(database, given.trainer, missing, given.seed, given.record)
     answer = total(played)
     print(json.dumps(answer) if given.json else "\n".join(f"{name}: {value}" for name, value in answer.items()))
     return int(any(answer[name] for name in (*COUNTS, "left_behind")))

@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import warnings
@@ -17,7 +18,7 @@ from typing import Any
 import psutil
 
 from service import embedded
-from service.embedded import Embedded
+from service.embedded import Child, Embedded
 from service.settings import Settings
 
 __all__ = ["House", "Postgres", "rays_folders", "wait_until"]
@@ -85,15 +86,25 @@ class Postgres:
         return [leader, *leader.children(recursive=True)]
 
 
+class IdleChild(Child):
+    """A process of the service; the runner with trainers that train nothing."""
+
+    def __init__(self, name: str, *rest: Any) -> None:
+        super().__init__(name, *rest)
+        if name == "runner":
+            self._command = [sys.executable, "-m", "benchmarks.chaos_runner"]
+
+
 class House:
     """A service that lives for some rounds. ``with`` starts it, and afterwards nothing of it is left.
 
     Args:
         database: "sqlite" or "postgresql".
+        trainer: "real", or "idle": one that reports scores without training.
     """
 
-    def __init__(self, database: str) -> None:
-        self.database = database
+    def __init__(self, database: str, trainer: str = "real") -> None:
+        self.database, self.trainer = database, trainer
         self.folder = Path(tempfile.mkdtemp(prefix="chaos-", dir="/tmp"))
         self.folder.chmod(0o755)  # PostgreSQL runs as a user of its own
         self.small_disk = self._mount()
@@ -105,6 +116,7 @@ class House:
 
     def __enter__(self) -> House:
         embedded.PAUSES = (0.0, 0.5, 1.0, 2.0)  # a round is as many crashes as a bad week
+        embedded.Child = Child if self.trainer == "real" else IdleChild  # type: ignore[misc]
         url = ""
         try:
             if self.database == "postgresql":
