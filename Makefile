@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check serve bench lock clean
+.PHONY: demo test check serve bench lock locks clean
 
 demo: $(STAMP)
 	@$(BIN)/vi3nr demo
@@ -38,7 +38,12 @@ lock:
 	.lock-venv/bin/python -m pip install --quiet torch==2.13.0 setuptools ".[service,test,dev]"
 	{ echo "# Written by 'make lock': every package at the version that is tested. torch 2.13.0 is also the CPU build, 2.13.0+cpu."; \
 	  .lock-venv/bin/python -m pip freeze --all --exclude pip --exclude vi3nr | sed -e 's/^torch==2.13.0.*/torch==2.13.0/' -e '/^nvidia-/d' -e '/^triton==/d'; } > requirements.lock
+	.lock-venv/bin/python deploy/locks.py
 	rm -rf .lock-venv
+
+# The images' locks: parts of requirements.lock.
+locks: $(STAMP)
+	$(BIN)/python deploy/locks.py
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -8,9 +8,8 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Entry point of the console script."""
+    """Entry point of the console script. A package that only some commands need is imported where they run."""
     try:
-        import alembic  # noqa: F401
         import fastapi  # noqa: F401
         import typer  # noqa: F401
     except ModuleNotFoundError as error:
