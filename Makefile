@@ -1,10 +1,10 @@
-# make demo | test | check | serve | bench: each makes .venv and installs the pins by itself.
+# make demo | test | check | serve | bench | wheel: each makes .venv and installs the pins by itself.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check serve bench lock locks clean
+.PHONY: demo test check serve bench wheel lock locks clean
 
 demo: $(STAMP)
 	@$(BIN)/vi3nr demo
@@ -24,6 +24,10 @@ serve: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.engine --quick
 	$(BIN)/python -m benchmarks.search --quick
+
+# The library from its sdist and wheel, in an environment of its own without the service's packages; about a minute.
+wheel: $(STAMP)
+	$(BIN)/python tests/packaging/wheel.py
 
 $(STAMP): requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0])'
