@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from service.reading.kinds import KINDS
 from service.records import Dataset, Study
 from service.states import StudyState
 from service.trial_records import Trial
@@ -52,14 +53,18 @@ class DatasetAnswer(BaseModel):
 
     id: str
     name: str
-    kind: str = Field(description="image")
+    kind: str = Field(description=", ".join(KINDS))
     points: int
     in_dim: int
     out_dim: int
-    shape: list[int] = Field(description="the grid: height, width")
-    original_size: list[int] = Field(description="width, height of the upload")
-    size: list[int] = Field(description="width, height that studies fit")
+    shape: list[int] = Field(description="the grid, slowest axis first: an image's height, width")
+    original_size: list[int] = Field(description="of the upload: an image's width, height; an array's grid")
+    size: list[int] = Field(description="the same of what studies fit")
     max_points: int
+    axes: list[str] = Field(description="names of a coordinate's entries: x, y; t; ...")
+    coordinate_range: list[float] = Field(description="where the first and the last point of an axis lie")
+    value_range: list[float] = Field(description="the upload's values that became -1 and 1")
+    sample_rate: float | None = Field(description="of a sound, in Hz")
     notes: list[str] = Field(description="what was done on the way, as sentences")
     created: datetime
     links: Links
@@ -196,6 +201,10 @@ def dataset_answer(dataset: Dataset) -> DatasetAnswer:
         original_size=dataset.meta["original_size"],
         size=dataset.meta["size"],
         max_points=dataset.meta["max_points"],
+        axes=dataset.meta.get("axes", ["x", "y"]),
+        coordinate_range=dataset.meta.get("coordinate_range", [-1.0, 1.0]),
+        value_range=dataset.meta.get("value_range", [0.0, 1.0]),
+        sample_rate=dataset.meta.get("sample_rate"),
         notes=dataset.meta["notes"],
         created=_time(dataset.created),
         links=Links(self=f"/v1/datasets/{dataset.id}"),

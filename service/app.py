@@ -13,8 +13,8 @@ from service import routes_datasets, routes_health, routes_studies, routes_theor
 from service.blobs import BlobStore
 from service.body_limit import BodyLimit
 from service.database import make_engine
-from service.images import ImageReader
 from service.problems import ProblemBody, add_problem_handlers
+from service.reader import Reader
 from service.rooms import Rooms
 from service.settings import Settings
 from service.store import Store
@@ -39,10 +39,12 @@ def create_app(settings: Settings) -> FastAPI:
     upgrade.
     """
     engine = make_engine(settings.url)
+    reader = Reader(settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
+        reader.close()
         engine.dispose()
 
     app = FastAPI(
@@ -52,7 +54,7 @@ def create_app(settings: Settings) -> FastAPI:
         openapi_tags=TAGS,
         lifespan=lifespan,
     )
-    app.state.rooms = Rooms(settings, Store(engine), BlobStore(settings.blob_dir), ImageReader(settings))
+    app.state.rooms = Rooms(settings, Store(engine), BlobStore(settings.blob_dir), reader)
     for routes in (routes_datasets, routes_studies, routes_theory, routes_health):
         app.include_router(routes.router)
     add_problem_handlers(app)

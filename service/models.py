@@ -47,7 +47,7 @@ class Base(DeclarativeBase):
 
 
 class DatasetRow(Base):
-    """A signal that studies fit. ``blob_key`` finds its bytes in the blob store."""
+    """One or more signals of one kind that studies fit. Each of ``signals`` has a ``blob_key`` in the blob store."""
 
     __tablename__ = "vi3nr_datasets"
     __table_args__ = (Index(None, "created", "id"),)
@@ -56,12 +56,10 @@ class DatasetRow(Base):
     name: Mapped[str] = mapped_column(String(255))
     kind: Mapped[str] = mapped_column(String(32))
     content_hash: Mapped[str] = mapped_column(String(64), unique=True)  # of bytes and options
-    points: Mapped[int]
+    points: Mapped[int]  # of all signals together
     in_dim: Mapped[int]
     out_dim: Mapped[int]
-    shape: Mapped[list[Any]]
-    meta: Mapped[dict[str, Any]]
-    blob_key: Mapped[str] = mapped_column(String(64))
+    signals: Mapped[list[Any]] = mapped_column(JSON, server_default="[]")
     created: Mapped[float]
 
 

@@ -21,6 +21,7 @@ __all__ = [
     "Dataset",
     "LeaseLost",
     "Page",
+    "StoredSignal",
     "Study",
     "claimed_of",
     "dataset_of",
@@ -41,10 +42,19 @@ class LeaseLost(RuntimeError):  # noqa: N818 -- it says what happened
 
 
 @dataclass(frozen=True)
+class StoredSignal:
+    """One signal of a dataset: ``blob_key`` finds it in the blob store, ``meta`` is what was done to its upload."""
+
+    name: str
+    blob_key: str
+    shape: tuple[int, ...]
+    points: int
+    meta: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Dataset:
-    """A stored signal. ``meta`` is what the upload's answer reports; ``created`` is in seconds since 1970
-    UTC.
-    """
+    """Stored signals of one kind; ``points`` of all together; ``created`` is in seconds since 1970 UTC."""
 
     id: str
     name: str
@@ -52,10 +62,23 @@ class Dataset:
     points: int
     in_dim: int
     out_dim: int
-    shape: tuple[int, ...]
-    meta: Mapping[str, Any]
-    blob_key: str
+    signals: tuple[StoredSignal, ...]
     created: float
+
+    @property
+    def blob_key(self) -> str:
+        """Of the first signal."""
+        return self.signals[0].blob_key
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the first signal."""
+        return self.signals[0].shape
+
+    @property
+    def meta(self) -> Mapping[str, Any]:
+        """Of the first signal."""
+        return self.signals[0].meta
 
 
 @dataclass(frozen=True)
@@ -147,9 +170,7 @@ def dataset_of(row: DatasetRow) -> Dataset:
         points=row.points,
         in_dim=row.in_dim,
         out_dim=row.out_dim,
-        shape=tuple(row.shape),
-        meta=row.meta,
-        blob_key=row.blob_key,
+        signals=tuple(StoredSignal(**{**signal, "shape": tuple(signal["shape"])}) for signal in row.signals),
         created=row.created,
     )
 

@@ -1,4 +1,4 @@
-"""What the endpoints work with: the store, the blobs and the image reader of one application."""
+"""What the endpoints work with: the store, the blobs and the reader of one application."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from fastapi import Depends, Query, Request
 
 from service.blobs import BlobStore
 from service.cursors import BadCursorError
-from service.images import ImageReader
 from service.problems import Problem, shown
+from service.reader import Reader
 from service.settings import Settings
 from service.store import Store
 
@@ -29,7 +29,7 @@ class Rooms:
     settings: Settings
     store: Store
     blobs: BlobStore
-    images: ImageReader
+    reader: Reader
 
 
 def _rooms(request: Request) -> Rooms:

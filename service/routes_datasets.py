@@ -1,13 +1,14 @@
-"""``/v1/datasets``: images come in, signals are kept."""
+"""``/v1/datasets``: files come in, signals are kept."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, File, Form, Request, Response, UploadFile
+from fastapi import APIRouter, Depends, File, Response, UploadFile
 
 from service.answers import DatasetAnswer, Datasets, dataset_answer
-from service.ingest import store_image
+from service.dataset_form import OptionsForm, known_fields
+from service.ingest import store_file
 from service.problems import Problem, documented
 from service.records import Dataset
 from service.rooms import Cursor, Limit, Rooms, RoomsOf, cursor_problem, is_id, not_found
@@ -15,48 +16,38 @@ from service.rooms import Cursor, Limit, Rooms, RoomsOf, cursor_problem, is_id, 
 __all__ = ["find_dataset", "router"]
 
 router = APIRouter(prefix="/v1/datasets", tags=["datasets"])
-DEFAULT_POINTS = 16_384
-FORM_FIELDS = {"files", "max_points"}
-
-
-async def _known_fields(request: Request) -> None:
-    form = await request.form()
-    for name in form:
-        if name not in FORM_FIELDS:
-            raise Problem.of_field(ascii(name)[1:-1], "...", "there is no such field")
 
 
 @router.post(
     "",
     status_code=201,
-    summary="Store an image",
+    summary="Store a file",
     response_model=DatasetAnswer,
-    dependencies=[Depends(_known_fields)],
+    dependencies=[Depends(known_fields)],
     responses={200: {"model": DatasetAnswer, "description": "It was stored before"}, **documented(400, 413, 415, 422)},
 )
 def add_dataset(
     rooms: RoomsOf,
     response: Response,
-    files: Annotated[list[UploadFile], File(description="one PNG, JPEG, WebP or TIFF image")],
-    max_points: Annotated[
-        int, Form(ge=4, description="a larger image is made smaller, its aspect ratio kept")
-    ] = DEFAULT_POINTS,
+    files: Annotated[list[UploadFile], File(description="one image, sound or array")],
+    form: Annotated[OptionsForm, Depends()],
 ) -> DatasetAnswer:
-    """The image becomes a signal: coordinates in [-1, 1]^2 and values in [-1, 1].
+    """The file becomes a signal: coordinates in [-1, 1] and values in [-1, 1]; the answer says what was done to it.
 
-    The same file with the same options is stored once. Transparent parts are laid over white; of several
-    frames the first is taken; a larger image is made smaller by area averaging.
+    The same file with the same options is stored once. Images: PNG, JPEG, WebP, TIFF; transparent parts are laid over
+    white, of several frames the first is taken. Sound: WAV, FLAC, OGG; of a long one the loudest part is taken.
+    Arrays: NPY, NPZ, their axes named in ``axes``. What has more than ``max_points`` points is made smaller.
     """
-    settings = rooms.settings
+    settings, options = rooms.settings, form.options
     if len(files) != 1:
-        raise Problem.of_field("files", f"{len(files)} files", "one image makes a dataset: send exactly one")
-    if max_points > settings.max_points:
-        raise Problem.of_field("max_points", max_points, f"must be at most {settings.max_points}")
+        raise Problem.of_field("files", f"{len(files)} files", "one file makes a dataset: send exactly one")
+    if options.max_points > settings.max_points:
+        raise Problem.of_field("max_points", options.max_points, f"must be at most {settings.max_points}")
     data = files[0].file.read(settings.max_upload_bytes + 1)
     name = _shown_name(files[0].filename)
     if len(data) > settings.max_upload_bytes:
         raise Problem.of_field("files", name, f"has more than {settings.max_upload_bytes} bytes", 413)
-    dataset, known = store_image(rooms.store, rooms.blobs, rooms.images, name, data, max_points)
+    dataset, known = store_file(rooms.store, rooms.blobs, rooms.reader, name, data, options)
     response.headers["Location"] = f"/v1/datasets/{dataset.id}"
     if known:
         response.status_code = 200
@@ -66,7 +57,7 @@ def add_dataset(
 def _shown_name(filename: str | None) -> str:
     """What to call the upload: the last part of its name, printable; it is shown and is never a path."""
     last = (filename or "").replace("\\", "/").rsplit("/", 1)[-1]
-    return "".join(letter for letter in last if letter.isprintable())[:255] or "image"
+    return "".join(letter for letter in last if letter.isprintable())[:255] or "file"
 
 
 @router.get("", summary="List datasets", response_model=Datasets, responses=documented(422))

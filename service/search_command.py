@@ -16,10 +16,11 @@ from rich.text import Text
 
 from service.blobs import BlobStore
 from service.database import make_engine, upgrade
-from service.images import ImageReader
-from service.ingest import store_image
+from service.ingest import store_file
 from service.plans import study_plan
 from service.processes import open_pool
+from service.reader import Reader
+from service.reading.contract import Options
 from service.records import result_json
 from service.render import print_result, progress_text
 from service.runner import Runner
@@ -46,7 +47,9 @@ def search_file(
     database = make_engine(settings.url)
     upgrade(database)
     store, blobs = Store(database), BlobStore(settings.blob_dir)
-    dataset, _ = store_image(store, blobs, ImageReader(settings), file.name, data, max_points)
+    reader = Reader(settings)
+    dataset, _ = store_file(store, blobs, reader, file.name, data, Options(max_points=max_points))
+    reader.close()
     for note in dataset.meta["notes"]:
         console.print(f"{file.name}: {note}", style="dim")
     asked = StudyRequest.model_validate({"dataset_id": dataset.id, **request})

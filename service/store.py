@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, Literal, TypeVar
 
 from sqlalchemy import Engine
@@ -18,7 +19,7 @@ from sqlalchemy.orm import Session
 from service import store_datasets, store_leases, store_studies, trial_records
 from service.cursors import position
 from service.database import HEAD, current_version, writing
-from service.records import ClaimedStudy, Dataset, Page, Study
+from service.records import ClaimedStudy, Dataset, Page, StoredSignal, Study
 from service.trial_records import Trial
 from vi3nr.signals import Signal
 from workers.events import Run
@@ -52,7 +53,14 @@ class Store:
     # Datasets
 
     def add_dataset(
-        self, *, name: str, content_hash: str, signal: Signal, blob_key: str, meta: Mapping[str, Any]
+        self,
+        *,
+        name: str,
+        content_hash: str,
+        signal: Signal,
+        blob_key: str,
+        meta: Mapping[str, Any],
+        more: Sequence[StoredSignal] = (),
     ) -> Dataset:
         """Store a dataset; the one that the same content made before, if there is one.
 
@@ -62,18 +70,18 @@ class Store:
             signal: what the bytes became.
             blob_key: where ``service.blobs`` holds ``signal.to_bytes()``.
             meta: JSON data about how the upload was read.
+            more: further signals of the same kind and dimensions.
 
         """
+        first = StoredSignal(name, blob_key, signal.shape, len(signal.values), meta)
         fields = {
             "name": name,
             "kind": signal.kind,
             "content_hash": content_hash,
-            "points": signal.coordinates.shape[0],
+            "points": sum(stored.points for stored in (first, *more)),
             "in_dim": signal.coordinates.shape[1],
             "out_dim": signal.values.shape[1],
-            "shape": list(signal.shape),
-            "meta": dict(meta),
-            "blob_key": blob_key,
+            "signals": [asdict(stored) for stored in (first, *more)],
         }
         known = self.dataset_by_content(content_hash)
         if known is not None:
