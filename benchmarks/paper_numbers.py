@@ -15,10 +15,12 @@ import numpy as np
 from benchmarks.paper_toy import CosineBump
 from vi3nr.activations import Activation, activation, families
 from vi3nr.baselines import baseline_config
+from vi3nr.config import BiasRule
 from vi3nr.moments import moments
 from vi3nr.monte_carlo import sampled_expectation
 from vi3nr.profile import vi3nr_config
 from vi3nr.propagation import fixed_point_variance, forecast, per_layer_gradient_factor
+from vi3nr.quadrature import normal_expectation
 from vi3nr.theory import condition, gain_squared, stability_bias_variance, stable_sigma_p
 
 FAN_IN = 256  # of the usual inits' figures
@@ -115,6 +117,8 @@ def formula_numbers() -> Iterator[Number]:
     yield Number(
         "first layer, M 2, sigma_p 0.7: bound sigma_p sqrt(9/M)", *both(0.7 * math.sqrt(4.5), first.weight_bound)
     )
+    yield Number("first layer, M 2, sigma_p 0.7: Var W = 3 sigma_p^2 / M", *both(0.735, first.weight_std**2))
+    yield from weight_numbers()
     for s in (0.05, 1.0):
         told = moments(activation("gaussian", s), 1.0, method="quadrature")
         yield Number(f"gaussian, s {s:g}: E f = s / sqrt(s^2 + 1)", *both(s / math.sqrt(s * s + 1), told.mean))
@@ -127,6 +131,9 @@ def formula_numbers() -> Iterator[Number]:
         t = rho * rho
         cond = t * told.slope_second_moment / told.second_moment
         yield Number(f"sine, rho {rho:g}: cond = t coth t", *both(t / math.tanh(t), cond))
+    for rho in (1.0, 20.0):
+        stated = math.sqrt((1.0 + 2.0 * rho * rho) / math.sqrt(1.0 + 4.0 * rho * rho) - 1.0)
+        yield Number(f"Monte Carlo, gaussian, rho {rho:g}: sqrt(n) times the error", *both(stated, spread(rho)))
     for rho, stated in ((1.0, "0.06"), (20.0, "0.44")):
         yield Number(f"Monte Carlo, 10^6, gaussian, rho {rho:g}: standard error in %", stated, monte_carlo_error(rho))
     for sigma_p, stated in ((0.33, "1.02"), (0.41, "1.96")):
@@ -138,8 +145,34 @@ def formula_numbers() -> Iterator[Number]:
     sine = activation("sine", omega=30.0)
     settled = fixed_point_variance(sine, 2.0 / 900.0) or math.nan
     yield Number("SIREN's code: fixed point of rho", "0.893", 30.0 * math.sqrt(settled))
-    siren = baseline_config("siren", sine, (2, FAN_IN, FAN_IN, 1)).layers[0]
-    yield Number("SIREN's code: rho of the first layer, D 2", "7.07", 30.0 * siren.weight_std * math.sqrt(2.0 / 3.0))
+    siren = baseline_config("siren", sine, (2, FAN_IN, FAN_IN, 1)).layers
+    yield Number("SIREN's code: rho of the first layer, D 2", "7.07", 30.0 * siren[0].weight_std * math.sqrt(2.0 / 3.0))
+    yield Number("SIREN's code: M w^2 Var W of a hidden layer", *both(2.0, FAN_IN * (30.0 * siren[1].weight_std) ** 2))
+
+
+def weight_numbers() -> Iterator[Number]:
+    """What Eq. 4 and the backward condition make of a hidden layer of a config, 64 to 48 or 60 units."""
+    s, sigma_p = 0.5, 0.7
+    hidden = vi3nr_config(activation("gaussian", s * sigma_p), (2, 64, 48, 1), sigma_p=sigma_p).layers[1]
+    stated = sigma_p**2 * math.sqrt(s * s + 2.0) / (64 * s)
+    yield Number("gaussian, s 0.5, M 64: Var W = sigma_p^2 sqrt(s^2 + 2) / (M s)", *both(stated, hidden.weight_std**2))
+    second = moments(activation("gaussian", s), 1.0, method="quadrature").second_moment
+    stated = sigma_p * math.sqrt(3.0 / (64 * second))
+    yield Number("gaussian, s 0.5, M 64: bound sigma_p sqrt(3 / (M E f^2))", *both(stated, hidden.weight_bound))
+    sine = activation("sine", 1.0)
+    hidden = vi3nr_config(sine, (2, 64, 60, 1), sigma_p=1.0, bias=BiasRule("stability")).layers[1]
+    stated = 1.0 / (60 * moments(sine, 1.0, method="quadrature").slope_second_moment)
+    yield Number("sine, 64 to 60 units: Var W = 1 / (M' E f'^2)", *both(stated, hidden.weight_std**2))
+    told = condition(sine, 1.0, 60 / 64)
+    yield Number("sine, 64 to 60 units: Var b = sigma_p^2 (1 - 1/cond)", *both(1.0 - 1.0 / told, hidden.bias_std**2))
+    for what, found in (("gain^2", gain_squared), ("cond", condition)):
+        yield Number(f"f(x) = x (Xavier): {what} at sigma_p 1", "1.", found(activation("1*x"), 1.0))
+
+
+def spread(rho: float) -> float:
+    """Std of exp(-u^2) over its mean, u ~ N(0, rho^2), by quadrature."""
+    square, fourth = normal_expectation(lambda u: np.stack([np.exp(-u * u), np.exp(-2.0 * u * u)]), rho).values
+    return math.sqrt(fourth / square**2 - 1.0)
 
 
 def both(stated: float, ours: float | None) -> tuple[str, float]:
@@ -188,6 +221,16 @@ def stability_numbers() -> Iterator[Number]:
     deep = forecast(vi3nr_config(gaussian, (2, *[FAN_IN] * 20, FAN_IN)))
     yield Number("20 layers at the root: Var z / sigma_p^2", *both(1.0, deep[-1].preactivation_variance / root**2))
     yield Number("20 layers at the root: Var g, first over last", *both(1.0, deep[0].gradient_variance))
+    biased = forecast(vi3nr_config(sine, (2, *[FAN_IN] * 20, FAN_IN), sigma_p=1.0, bias=BiasRule("stability")))
+    yield Number("sine, 20 layers, stability bias: Var z / sigma_p^2", *both(1.0, biased[-1].preactivation_variance))
+    yield Number(
+        "the same: Var g, first over last hidden",
+        *both(1.0, biased[0].gradient_variance / biased[-2].gradient_variance),
+    )
+    yield Number("relu: cond at sigma_p 7", "1.", condition(activation("relu"), 7.0))
+    sigmoid = activation("sigmoid")
+    yield Number("sigmoid: root, by the authors' scan", "6.8", stable_sigma_p(sigmoid).sigma_p or math.nan)
+    yield Number("sigmoid: gain^2 at 6.8, by their 10^6 samples", "104.28", gain_squared(sigmoid, 6.8))
 
 
 def largest_condition(family: str) -> float:

@@ -23,7 +23,9 @@ def test_every_part_runs_in_small() -> None:
     assert set(outcome) == {"numbers", "toy", "signals", "depth"}
     rows = outcome["numbers"]["numbers"]
     differing = [row["name"] for row in rows if not row["agrees"]]
-    assert differing in ([], ["finer, w 1: lowest cond"])  # stated as 0.738; docs/results.md says why it differs
+    # docs/results.md says why: 104.28 is an estimate from samples, and 0.738 a slip
+    assert differing == ["sigmoid: gain^2 at 6.8, by their 10^6 samples", "finer, w 1: lowest cond"]
+    assert outcome["numbers"]["largest_deviation"] < 0.026
     assert outcome["numbers"]["missing"] == []
     stable = [row for row in outcome["toy"] if row["setting"] == "stable"]
     assert all(abs(row["predicted_backward_log_ratio"]) < 0.01 for row in stable)
