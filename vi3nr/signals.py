@@ -4,27 +4,32 @@ from __future__ import annotations
 
 import io
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 __all__ = ["Signal", "image_signal"]
 
 _ARRAYS = ("coordinates", "values", "kind", "shape")
+_EXTRA = "extra_"  # in front of an extra's name in an archive
 
 
 @dataclass(frozen=True, eq=False)
 class Signal:
     """Coordinates ``(points, in_dim)`` in [-1, 1] and values ``(points, out_dim)`` in [-1, 1], both float32.
 
-    ``shape`` is the grid's, e.g. ``(height, width)`` for an image whose points run row by row. Raises ValueError for
-    arrays of another dtype or shape, for fewer than two points, and for numbers that are not finite.
+    ``shape`` is the grid's, e.g. ``(height, width)`` for an image whose points run row by row. ``extras`` are arrays
+    by name that nothing trains on: what a shape is judged by (``vi3nr.shapes``). Raises ValueError for arrays of
+    another dtype or shape, for fewer than two points, and for numbers that are not finite.
     """
 
     coordinates: np.ndarray
     values: np.ndarray
     kind: str
     shape: tuple[int, ...]
+    extras: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("coordinates", "values"):
@@ -59,13 +64,14 @@ class Signal:
     def to_bytes(self) -> bytes:
         """The signal as a compressed ``.npz`` archive, without pickle."""
         buffer = io.BytesIO()
-        np.savez_compressed(
-            buffer,
-            coordinates=self.coordinates,
-            values=self.values,
-            kind=np.array(self.kind),
-            shape=np.array(self.shape, dtype=np.int64),
-        )
+        arrays: dict[str, Any] = {
+            "coordinates": self.coordinates,
+            "values": self.values,
+            "kind": np.array(self.kind),
+            "shape": np.array(self.shape, dtype=np.int64),
+        }
+        arrays |= {f"{_EXTRA}{name}": array for name, array in self.extras.items()}
+        np.savez_compressed(buffer, **arrays)
         return buffer.getvalue()
 
     @staticmethod
@@ -80,6 +86,7 @@ class Signal:
                 values=archive["values"],
                 kind=str(archive["kind"]),
                 shape=tuple(int(n) for n in archive["shape"]),
+                extras={name.removeprefix(_EXTRA): archive[name] for name in archive if name.startswith(_EXTRA)},
             )
 
 

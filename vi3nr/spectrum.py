@@ -20,7 +20,8 @@ def energy_frequency(signal: Signal, fraction: float) -> float:
     frequency ``pi k (N - 1) / (2 N)``; several axes add in squares, channels add their energies.
 
     Args:
-        signal: values on a regular grid, ``signal.shape`` points in row-major order.
+        signal: values on a regular grid, ``signal.shape`` points in row-major order; or a shape, whose grid of signed
+            distances is taken.
         fraction: share of the energy, in (0, 1).
 
     Returns:
@@ -31,17 +32,25 @@ def energy_frequency(signal: Signal, fraction: float) -> float:
     """
     if not 0.0 < fraction < 1.0:
         raise ValueError(f"fraction must lie in (0, 1), got {fraction!r}")
-    values = signal.values.astype(np.float64).reshape(*signal.shape, -1)  # (*grid, channel)
-    axes = tuple(range(len(signal.shape)))
+    values = _on_grid(signal)
+    grid = values.shape[:-1]
+    axes = tuple(range(len(grid)))
     coefficients = fft.dctn(values - values.mean(axis=axes, keepdims=True), axes=axes, norm="ortho")
     energy = np.square(coefficients).sum(axis=-1).ravel()
     if not energy.sum() > 0.0:
         raise ValueError("a constant signal has no spectrum")
-    steps = [np.pi * np.arange(n) * (n - 1) / (2 * n) for n in signal.shape]
+    steps = [np.pi * np.arange(n) * (n - 1) / (2 * n) for n in grid]
     frequency = np.sqrt(sum(np.square(axis) for axis in np.meshgrid(*steps, indexing="ij", sparse=True))).ravel()
     order = np.argsort(frequency, kind="stable")
     cumulative = np.cumsum(energy[order])
     return float(frequency[order][np.searchsorted(cumulative, fraction * cumulative[-1])])
+
+
+def _on_grid(signal: Signal) -> np.ndarray:
+    """The values as float64, (*grid, channel)."""
+    if "distances" in signal.extras:
+        return signal.extras["distances"].astype(np.float64)[..., None]
+    return signal.values.astype(np.float64).reshape(*signal.shape, -1)
 
 
 def spectral_extent(signal: Signal, fraction: float) -> float:
