@@ -17,7 +17,7 @@ STATUS = {"type": 415, "size": 422, "content": 422}
 
 
 def store_image(
-    store: Store, blobs: BlobStore, images: ImageReader, name: str, data: bytes, max_points: int
+    store: Store, blobs: BlobStore, images: ImageReader, name: str, data: bytes, max_points: int, owner: str = ""
 ) -> tuple[Dataset, bool]:
     """The dataset, and whether it was there before.
 
@@ -28,12 +28,13 @@ def store_image(
         name: shown, never used as a path.
         data: the file's bytes.
         max_points: a larger image is made smaller until it has at most as many pixels.
+        owner: the id of the key that the dataset belongs to.
 
     Raises:
         Problem: 415 or 422, naming the file, when it cannot be read.
     """
     content_hash = hashlib.sha256(b"%b, max_points %d\n" % (READING, max_points) + data).hexdigest()
-    known = store.dataset_by_content(content_hash)
+    known = store.dataset_by_content(content_hash, owner)
     if known is not None and blobs.has(known.blob_key):
         return known, True
     try:
@@ -49,5 +50,5 @@ def store_image(
     }
     blob_key = blobs.put(image.signal.to_bytes())
     return store.add_dataset(
-        name=name, content_hash=content_hash, signal=image.signal, blob_key=blob_key, meta=meta
+        name=name, content_hash=content_hash, signal=image.signal, blob_key=blob_key, meta=meta, owner=owner
     ), known is not None

@@ -56,6 +56,7 @@ class Dataset:
     meta: Mapping[str, Any]
     blob_key: str
     created: float
+    owner: str = ""  # the key that made it; empty where keys were off
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ class Study:
     created: float
     started: float | None
     finished: float | None
+    owner: str = ""  # the key that asked for it; empty where keys were off
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,7 @@ def dataset_of(row: DatasetRow) -> Dataset:
         meta=row.meta,
         blob_key=row.blob_key,
         created=row.created,
+        owner=row.owner,
     )
 
 
@@ -170,6 +173,7 @@ def study_of(row: StudyRow) -> Study:
         created=row.created,
         started=row.started,
         finished=row.finished,
+        owner=row.owner,
     )
 
 
