@@ -11,6 +11,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 
+from service.key_commands import keys
 from service.settings import Settings
 
 __all__ = ["app"]
@@ -22,6 +23,7 @@ app = typer.Typer(
 )
 database = typer.Typer(help="The service's database.", no_args_is_help=True)
 app.add_typer(database, name="db")
+app.add_typer(keys, name="key")
 
 DataDir = Annotated[Path | None, typer.Option(help="Folder of the database and the datasets.", show_default=False)]
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
@@ -152,9 +154,13 @@ def upgrade_database(data_dir: DataDir = None) -> None:
 @app.command()
 def api(host: Host = "127.0.0.1", port: int = 8000, fd: Fd = None, data_dir: DataDir = None) -> None:
     """Run the HTTP API alone (a part of a deployment)."""
+    from service.binding import UnguardedError
     from service.processes import run_api
 
-    run_api(_settings(data_dir), host, port, fd)
+    try:
+        run_api(_settings(data_dir), host, port, fd)
+    except UnguardedError as error:
+        _refuse(str(error))
 
 
 @app.command()
@@ -168,9 +174,13 @@ def runner(data_dir: DataDir = None) -> None:
 @app.command()
 def dashboard(host: Host = "127.0.0.1", port: int = 8080, fd: Fd = None, data_dir: DataDir = None) -> None:
     """Run the read-only Optuna dashboard alone (a part of a deployment)."""
+    from service.binding import UnguardedError
     from service.processes import run_dashboard
 
-    run_dashboard(_settings(data_dir), host, port, fd)
+    try:
+        run_dashboard(_settings(data_dir), host, port, fd)
+    except UnguardedError as error:
+        _refuse(str(error))
 
 
 def _settings(data_dir: Path | None) -> Settings:

@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 VERSION_TABLE = "vi3nr_version"  # Optuna owns a table called alembic_version in the same database
-HEAD = "0003"  # the newest migration; a test compares it with the migrations themselves
+HEAD = "0004"  # the newest migration; a test compares it with the migrations themselves
 BUSY_SECONDS = 30.0
 MIGRATION_LOCK = 0x56493352  # any number that nobody else uses as a PostgreSQL advisory lock
 

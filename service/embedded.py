@@ -18,6 +18,7 @@ import urllib.request
 from pathlib import Path
 from types import TracebackType
 
+from service.binding import check_binding
 from service.database import make_engine, upgrade
 from service.lifeline import VARIABLE
 from service.settings import Settings
@@ -109,7 +110,7 @@ class Embedded:
 
     Args:
         settings: where the data lies.
-        host: address to listen on; loopback unless you know better: there is no authentication yet.
+        host: address to listen on; another than loopback is refused while API keys are off.
         port: of the API; 0 takes a free one.
         dashboard_port: of the Optuna dashboard; 0 takes a free one.
     """
@@ -137,6 +138,7 @@ class Embedded:
         self.close()
 
     def _start(self) -> None:
+        check_binding(self._settings, self._host)
         engine = make_engine(self._settings.url)
         upgrade(engine)
         engine.dispose()

@@ -22,6 +22,13 @@ __all__ = ["FieldError", "Problem", "ProblemBody", "add_problem_handlers", "docu
 MEDIA_TYPE = "application/problem+json"
 SHOWN = 200  # characters of a value that an answer repeats
 NOT_JSON = "the body is not JSON"
+URN = "urn:vi3nr:problem:"
+SECRET, HIDDEN = "secret", "(not shown)"  # a field of this name is repeated nowhere
+# What a problem is called where nothing narrower is said. A type never changes its meaning; docs/service.md lists all.
+BY_STATUS = {
+    400: "bad-request", 401: "no-key", 403: "scope", 404: "not-found", 405: "method", 409: "conflict",
+    413: "too-large", 415: "media-type", 422: "invalid", 429: "quota", 500: "internal", 503: "unavailable",
+}  # fmt: skip
 log = logging.getLogger(__name__)
 
 
@@ -38,7 +45,7 @@ class ProblemBody(BaseModel):
 
     model_config = ConfigDict(title="Problem")
 
-    type: str = "about:blank"
+    type: str = Field(description="what kind of problem it is, the same for ever: urn:vi3nr:problem:...")
     title: str
     status: int
     detail: str
@@ -56,14 +63,26 @@ class Problem(Exception):  # noqa: N818 -- RFC 9457 calls it so
         detail: str,
         errors: Sequence[FieldError] = (),
         headers: Mapping[str, str] | None = None,
+        kind: str | None = None,
     ) -> None:
         super().__init__(detail)
         self.status, self.detail, self.errors, self.headers = status, detail, tuple(errors), headers
+        self.kind = kind or BY_STATUS[status]
 
     @classmethod
-    def of_field(cls, field: str, value: Any, message: str, status: int = 422) -> Problem:
+    def of_field(
+        cls,
+        field: str,
+        value: Any,
+        message: str,
+        status: int = 422,
+        *,
+        headers: Mapping[str, str] | None = None,
+        kind: str | None = None,
+    ) -> Problem:
         """A problem with one field."""
-        return cls.of_fields([FieldError(field=field, value=shown(value), message=message)], status)
+        error = FieldError(field=field, value=shown(value), message=message)
+        return cls(status, _sentence(error), [error], headers, kind)
 
     @classmethod
     def of_fields(cls, errors: Sequence[FieldError], status: int = 422) -> Problem:
@@ -72,9 +91,15 @@ class Problem(Exception):  # noqa: N818 -- RFC 9457 calls it so
 
 
 def shown(value: Any) -> str:
-    """A received value as text that any encoding can carry."""
-    text = ascii(value)
+    """A received value as text that any encoding can carry, without its secrets."""
+    text = ascii(_without_secrets(value))
     return text if len(text) <= SHOWN else text[: SHOWN - 3] + "..."
+
+
+def _without_secrets(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: HIDDEN if key == SECRET else _without_secrets(inner) for key, inner in value.items()}
+    return [_without_secrets(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _sentence(error: FieldError) -> str:
@@ -83,10 +108,17 @@ def _sentence(error: FieldError) -> str:
 
 
 def problem_response(
-    status: int, detail: str, errors: Sequence[FieldError] = (), headers: Mapping[str, str] | None = None
+    status: int,
+    detail: str,
+    errors: Sequence[FieldError] = (),
+    headers: Mapping[str, str] | None = None,
+    kind: str | None = None,
 ) -> Response:
     """The answer itself. ASCII only, so that no received text can break it."""
-    body = ProblemBody(title=HTTPStatus(status).phrase, status=status, detail=detail, errors=list(errors))
+    body = ProblemBody(
+        type=URN + (kind or BY_STATUS.get(status, "http")), title=HTTPStatus(status).phrase, status=status,
+        detail=detail, errors=list(errors),
+    )  # fmt: skip
     content = json.dumps(body.model_dump(), ensure_ascii=True, allow_nan=False)
     return Response(content, status_code=status, headers=dict(headers or {}), media_type=MEDIA_TYPE)
 
@@ -108,7 +140,7 @@ def add_problem_handlers(app: FastAPI) -> None:
 
 async def _on_problem(_: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)
-    return problem_response(error.status, error.detail, error.errors, error.headers)
+    return problem_response(error.status, error.detail, error.errors, error.headers, error.kind)
 
 
 async def _on_invalid(request: Request, error: Exception) -> Response:
@@ -116,7 +148,7 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
     sent = request.headers.get("content-type", "")[:SHOWN]
     found = error.errors()
     if any(item["type"] == "json_invalid" for item in found):
-        return problem_response(400, f"{NOT_JSON}: {found[0].get('ctx', {}).get('error', '')}")
+        return problem_response(400, f"{NOT_JSON}: {found[0].get('ctx', {}).get('error', '')}", kind="not-json")
     if any(len(item["loc"]) == 1 and isinstance(item.get("input"), bytes) for item in found):
         return problem_response(415, f"the body must be application/json, got {sent!a}")
     if any(item["loc"] == ("body", "files") for item in found) and not sent.startswith("multipart/form-data"):
@@ -130,7 +162,8 @@ def _field_error(item: Mapping[str, Any]) -> FieldError:
     message = str(item["msg"]).removeprefix("Value error, ")
     message = {"extra_forbidden": "there is no such field", "missing": "is required"}.get(item["type"], message)
     message = message[:1].lower() + message[1:]
-    value = None if missing else shown(item.get("input"))
+    hidden = SECRET in item["loc"]
+    value = None if missing else HIDDEN if hidden else shown(item.get("input"))
     return FieldError(field=_path(item["loc"]), value=value, message=message)
 
 

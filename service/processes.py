@@ -12,6 +12,7 @@ import socket
 from functools import partial
 from typing import TYPE_CHECKING
 
+from service.binding import check_binding, check_listener
 from service.lifeline import end_with_parent
 from service.settings import Settings
 from service.stopping import stopped_by_signals
@@ -30,6 +31,7 @@ def run_api(settings: Settings, host: str, port: int, fd: int | None) -> None:
 
     end_with_parent()
     _log()
+    _check(settings, host, fd)
     uvicorn.run(create_app(settings), host=host, port=port, fd=fd, log_level="info", access_log=False, log_config=None)
 
 
@@ -73,8 +75,18 @@ def run_dashboard(settings: Settings, host: str, port: int, fd: int | None) -> N
     end_with_parent()
     from service.dashboard import serve_dashboard
 
+    _check(settings, host, fd)
     listener = socket.create_server((host, port)) if fd is None else socket.socket(fileno=fd)
-    serve_dashboard(settings.url, listener)
+    serve_dashboard(settings, listener)
+
+
+def _check(settings: Settings, host: str, fd: int | None) -> None:
+    """Raises UnguardedError where others could ask without a key."""
+    if fd is None:
+        check_binding(settings, host)
+    else:
+        with socket.socket(fileno=os.dup(fd)) as listener:
+            check_listener(settings, listener)
 
 
 def _log() -> None:

@@ -5,19 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import Depends, Query, Request
+from pydantic import AwareDatetime
 
 from service.blobs import BlobStore
 from service.cursors import BadCursorError
+from service.keys import KeyRing
 from service.problems import Problem, shown
+from service.rate_limit import RateLimit
 from service.reader import Reader
 from service.settings import Settings
 from service.store import Store
 
-__all__ = ["Cursor", "Limit", "Rooms", "RoomsOf", "cursor_problem", "is_id", "not_found"]
+__all__ = ["Cursor", "Limit", "Moment", "Rooms", "RoomsOf", "cursor_problem", "is_id", "not_found", "seconds_of"]
 
 ID = re.compile(r"[0-9a-f]{1,32}")
 
@@ -30,9 +34,11 @@ class Rooms:
     store: Store
     blobs: BlobStore
     reader: Reader
+    keys: KeyRing
+    rate_limit: RateLimit = field(default_factory=RateLimit)
 
 
-def _rooms(request: Request) -> Rooms:
+async def _rooms(request: Request) -> Rooms:
     rooms: Rooms = request.app.state.rooms
     return rooms
 
@@ -40,6 +46,12 @@ def _rooms(request: Request) -> Rooms:
 RoomsOf = Annotated[Rooms, Depends(_rooms)]
 Limit = Annotated[int, Query(ge=1, le=200, description="items a page")]
 Cursor = Annotated[str | None, Query(max_length=200, description="next_cursor of the page before")]
+Moment = Annotated[AwareDatetime | None, Query(description="a time with its zone: 2026-01-31T12:00:00Z")]
+
+
+def seconds_of(moment: datetime | None) -> float | None:
+    """Seconds since 1970 UTC."""
+    return None if moment is None else moment.timestamp()
 
 
 def is_id(word: str) -> bool:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, File, Response, UploadFile
+from fastapi import APIRouter, Depends, File, Query, Response, UploadFile
 
 from service.answers import DatasetAnswer, Datasets, dataset_answer
+from service.callers import Caller, Reader, Writer
 from service.dataset_form import OptionsForm, known_fields
+from service.filters import DatasetFilter
 from service.ingest import store_file
 from service.problems import Problem, documented
 from service.records import Dataset
-from service.rooms import Cursor, Limit, Rooms, RoomsOf, cursor_problem, is_id, not_found
+from service.rooms import Cursor, Limit, Moment, Rooms, RoomsOf, cursor_problem, is_id, not_found, seconds_of
 
 __all__ = ["find_dataset", "router"]
 
@@ -28,6 +30,7 @@ router = APIRouter(prefix="/v1/datasets", tags=["datasets"])
 )
 def add_dataset(
     rooms: RoomsOf,
+    caller: Writer,
     response: Response,
     files: Annotated[list[UploadFile], File(description="one image, sound or array")],
     form: Annotated[OptionsForm, Depends()],
@@ -47,7 +50,7 @@ def add_dataset(
     name = _shown_name(files[0].filename)
     if len(data) > settings.max_upload_bytes:
         raise Problem.of_field("files", name, f"has more than {settings.max_upload_bytes} bytes", 413)
-    dataset, known = store_file(rooms.store, rooms.blobs, rooms.reader, name, data, options)
+    dataset, known = store_file(rooms.store, rooms.blobs, rooms.reader, name, data, options, caller.owner)
     response.headers["Location"] = f"/v1/datasets/{dataset.id}"
     if known:
         response.status_code = 200
@@ -61,22 +64,32 @@ def _shown_name(filename: str | None) -> str:
 
 
 @router.get("", summary="List datasets", response_model=Datasets, responses=documented(422))
-def list_datasets(rooms: RoomsOf, limit: Limit = 50, cursor: Cursor = None) -> Datasets:
+def list_datasets(
+    rooms: RoomsOf,
+    caller: Reader,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    kind: Annotated[str | None, Query(max_length=32, description="only of this kind")] = None,
+    created_after: Moment = None,
+    created_before: Moment = None,
+) -> Datasets:
     """Newest first."""
+    wanted = DatasetFilter(caller.listed, kind, seconds_of(created_after), seconds_of(created_before))
     with cursor_problem(cursor):
-        page = rooms.store.datasets(limit, cursor)
+        page = rooms.store.datasets(limit, cursor, wanted)
     return Datasets(items=[dataset_answer(dataset) for dataset in page.items], next_cursor=page.next_cursor)
 
 
 @router.get("/{dataset_id}", summary="Show a dataset", response_model=DatasetAnswer, responses=documented(404))
-def show_dataset(rooms: RoomsOf, dataset_id: str) -> DatasetAnswer:
+def show_dataset(rooms: RoomsOf, caller: Reader, dataset_id: str) -> DatasetAnswer:
     """One dataset."""
-    dataset = find_dataset(rooms, dataset_id)
+    dataset = find_dataset(rooms, caller, dataset_id)
     if dataset is None:
         raise not_found("dataset", dataset_id)
     return dataset_answer(dataset)
 
 
-def find_dataset(rooms: Rooms, dataset_id: str) -> Dataset | None:
-    """The dataset, None if there is none."""
-    return rooms.store.dataset(dataset_id) if is_id(dataset_id) else None
+def find_dataset(rooms: Rooms, caller: Caller, dataset_id: str) -> Dataset | None:
+    """The dataset, None if there is none that the caller may see."""
+    dataset = rooms.store.dataset(dataset_id) if is_id(dataset_id) else None
+    return dataset if dataset is not None and caller.sees(dataset.owner) else None

@@ -4,6 +4,8 @@ alone.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from fastapi import APIRouter, Response
 
 from service.answers import (
@@ -13,6 +15,7 @@ from service.answers import (
     study_answer,
     trial_answer,
 )
+from service.callers import Caller, Reader, Writer
 from service.kinship import fingerprint, kinship, with_prior
 from service.plans import study_plan
 from service.problems import Problem, documented
@@ -22,6 +25,7 @@ from service.routes_datasets import find_dataset
 from service.schemas import StudyRequest
 from service.states import FINISHED, StudyState
 from service.store import new_id
+from service.study_queries import Wanted, quota_problem
 from service.surfaces import SurfaceAnswer, surface_answer
 from workers.plan import StudyPlan
 from workers.result import StudyResult
@@ -46,45 +50,46 @@ NO_BEST = {
     responses=documented(400, 413, 415, 422)
     | {200: {"model": StudyAnswer, "description": "The same request was made before: its study"}},
 )
-def add_study(rooms: RoomsOf, request: StudyRequest, response: Response) -> StudyAnswer:
+def add_study(rooms: RoomsOf, caller: Writer, request: StudyRequest, response: Response) -> StudyAnswer:
     """Which initialisation suits a dataset best? The study is queued; ask at Location how it stands.
 
     Trials are searched with the VI3NR initialisation, one Optuna study a family; the finalists and the usual
     initialisations are then trained with the same fresh seeds. The same request on the same data is answered with
     the study that is there (200), and a like one starts from its trials, unless ``reuse`` is false.
     """
-    dataset = find_dataset(rooms, request.dataset_id)
+    dataset = find_dataset(rooms, caller, request.dataset_id)
     if dataset is None:
         raise Problem.of_field("dataset_id", request.dataset_id, "there is no such dataset")
     plan, warnings = study_plan(new_id(), request, dataset, rooms.settings)
     asked = request.model_dump(mode="json")
-    study = rooms.store.same_study(fingerprint(asked)) if request.reuse else None
+    study = rooms.store.same_study(fingerprint(asked), caller.owner) if request.reuse else None
     if study is not None:
         response.status_code = 200
     else:
         if request.reuse:
-            plan = with_prior(plan, asked, rooms.store.kin(kinship(asked)))
-        study = rooms.store.add_study(
-            plan=plan, dataset_id=dataset.id, request=asked, warnings=(*warnings, *_prior_notes(plan)),
-            fingerprint=fingerprint(asked), kinship=kinship(asked),
-        )  # fmt: skip
+            plan = with_prior(plan, asked, rooms.store.kin(kinship(asked), caller.owner))
+        with quota_problem(rooms.settings):
+            study = rooms.store.add_study(
+                plan=plan, dataset_id=dataset.id, request=asked, warnings=(*warnings, *_prior_notes(plan)),
+                fingerprint=fingerprint(asked), kinship=kinship(asked), terms=caller.terms(),
+            )  # fmt: skip
     response.headers["Location"] = f"/v1/studies/{study.id}"
     response.headers["Retry-After"] = str(rooms.settings.retry_after_seconds)
     return study_answer(study)
 
 
 @router.get("", summary="List studies", response_model=Studies, responses=documented(422))
-def list_studies(rooms: RoomsOf, limit: Limit = 50, cursor: Cursor = None) -> Studies:
+def list_studies(rooms: RoomsOf, caller: Reader, wanted: Wanted, limit: Limit = 50, cursor: Cursor = None) -> Studies:
     """Newest first."""
     with cursor_problem(cursor):
-        page = rooms.store.studies(limit, cursor)
+        page = rooms.store.studies(limit, cursor, replace(wanted, owner=caller.listed))
     return Studies(items=[study_answer(study) for study in page.items], next_cursor=page.next_cursor)
 
 
 @router.get("/{study_id}", summary="Show a study", response_model=StudyAnswer, responses=documented(404))
-def show_study(rooms: RoomsOf, study_id: str, response: Response) -> StudyAnswer:
+def show_study(rooms: RoomsOf, caller: Reader, study_id: str, response: Response) -> StudyAnswer:
     """How it stands: state, progress, the best trial so far, an estimate of the time left."""
-    study = _study(rooms, study_id)
+    study = _study(rooms, caller, study_id)
     if study.state not in FINISHED:
         response.headers["Retry-After"] = str(rooms.settings.retry_after_seconds)
     return study_answer(study)
@@ -93,11 +98,11 @@ def show_study(rooms: RoomsOf, study_id: str, response: Response) -> StudyAnswer
 @router.get(
     "/{study_id}/trials", summary="List a study's trials", response_model=Trials, responses=documented(404, 422)
 )
-def list_trials(rooms: RoomsOf, study_id: str, limit: Limit = 100, cursor: Cursor = None) -> Trials:
+def list_trials(rooms: RoomsOf, caller: Reader, study_id: str, limit: Limit = 100, cursor: Cursor = None) -> Trials:
     """The trials of all its families, in the order in which they were asked for; none before a runner
     began.
     """
-    study = _study(rooms, study_id)
+    study = _study(rooms, caller, study_id)
     with cursor_problem(cursor):
         page = rooms.store.trials(study, limit, cursor)
     return Trials(items=[trial_answer(trial) for trial in page.items], next_cursor=page.next_cursor)
@@ -109,11 +114,11 @@ def list_trials(rooms: RoomsOf, study_id: str, limit: Limit = 100, cursor: Curso
     response_model=StudyResult,
     responses=documented(404, 409),
 )
-def show_best(rooms: RoomsOf, study_id: str) -> StudyResult:
+def show_best(rooms: RoomsOf, caller: Reader, study_id: str) -> StudyResult:
     """Families ranked, each with its winner's init config, the score with its interval, and the comparison
     with the usual initialisations over the same seeds. 409 until the study is completed.
     """
-    study = _study(rooms, study_id)
+    study = _study(rooms, caller, study_id)
     if study.state is not StudyState.COMPLETED:
         sentence = NO_BEST[study.state]
         raise Problem(409, f"{sentence}: {study.error}" if study.error else sentence)
@@ -129,11 +134,11 @@ def show_best(rooms: RoomsOf, study_id: str) -> StudyResult:
     response_model=SurfaceAnswer,
     responses=documented(404),
 )
-def show_surface(rooms: RoomsOf, study_id: str) -> SurfaceAnswer:
+def show_surface(rooms: RoomsOf, caller: Reader, study_id: str) -> SurfaceAnswer:
     """How the score depends on the searched axes, fitted to the trials so far: mean and uncertainty, the width of
     the good basin along each axis and its importance, and the line of the theory's own ``sigma_p``.
     """
-    return surface_answer(rooms.store, _study(rooms, study_id))
+    return surface_answer(rooms.store, _study(rooms, caller, study_id))
 
 
 @router.post(
@@ -143,11 +148,11 @@ def show_surface(rooms: RoomsOf, study_id: str) -> SurfaceAnswer:
     response_model=StudyAnswer,
     responses=documented(404, 409),
 )
-def cancel_study(rooms: RoomsOf, study_id: str) -> StudyAnswer:
+def cancel_study(rooms: RoomsOf, caller: Writer, study_id: str) -> StudyAnswer:
     """A queued study ends at once, a running one as soon as its runner notices. Asking again changes
     nothing.
     """
-    study = rooms.store.request_cancel(study_id) if is_id(study_id) else None
+    study = rooms.store.request_cancel(_study(rooms, caller, study_id).id)
     if study is None:
         raise not_found("study", study_id)
     if study.state in (StudyState.COMPLETED, StudyState.FAILED):
@@ -163,8 +168,8 @@ def _prior_notes(plan: StudyPlan) -> list[str]:
     ]
 
 
-def _study(rooms: Rooms, study_id: str) -> Study:
+def _study(rooms: Rooms, caller: Caller, study_id: str) -> Study:
     study = rooms.store.study(study_id) if is_id(study_id) else None
-    if study is None:
+    if study is None or not caller.sees(study.owner):
         raise not_found("study", study_id)
     return study

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 
 from service.answers import Activations, activation_answer
+from service.callers import Asker, Caller, Reader
 from service.inits import init_of
 from service.problems import Problem, documented
 from service.rooms import Rooms, RoomsOf
@@ -20,7 +21,7 @@ router = APIRouter(prefix="/v1", tags=["theory"])
 
 
 @router.get("/activations", summary="List activation families", response_model=Activations)
-def list_activations() -> Activations:
+def list_activations(_: Reader) -> Activations:
     """Formula, parameters, customary values, default ranges, and which moments have a closed form."""
     return Activations(items=[activation_answer(family) for family in families().values()])
 
@@ -31,7 +32,7 @@ def list_activations() -> Activations:
     response_model=InitConfig,
     responses=documented(400, 409, 413, 415, 422),
 )
-def make_init(rooms: RoomsOf, request: InitRequest) -> Response:
+def make_init(rooms: RoomsOf, caller: Asker, request: InitRequest) -> Response:
     """The VI3NR initialisation of a network for a given ``sigma_p``, or for the theory's own; with a dataset the
     first guess for it: what a search would try first, from the signal's spectrum, without training.
 
@@ -39,15 +40,15 @@ def make_init(rooms: RoomsOf, request: InitRequest) -> Response:
     tells.
     """
     # The config's own JSON, which shows omega beside sigma_a.
-    signal = None if request.dataset_id is None else _signal(rooms, request.dataset_id)
+    signal = None if request.dataset_id is None else _signal(rooms, caller, request.dataset_id)
     return Response(init_of(request, rooms.settings, signal).to_json(), media_type="application/json")
 
 
-def _signal(rooms: Rooms, dataset_id: str) -> Signal:
-    dataset = find_dataset(rooms, dataset_id)
+def _signal(rooms: Rooms, caller: Caller, dataset_id: str) -> Signal:
+    dataset = find_dataset(rooms, caller, dataset_id)
     if dataset is None:
         raise Problem.of_field("dataset_id", dataset_id, "there is no such dataset")
     try:
         return Signal.from_bytes(rooms.blobs.get(dataset.blob_key))
     except KeyError:
-        raise Problem(409, "the dataset's bytes are no longer stored: upload it again") from None
+        raise Problem(409, "the dataset's bytes are no longer stored: upload it again", kind="data-gone") from None

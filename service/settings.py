@@ -36,6 +36,15 @@ class Settings(BaseSettings):
     max_finalists: int = Field(default=10, gt=0)
     max_seeds: int = Field(default=50, gt=1)
 
+    require_keys: bool = Field(default=False, description="API keys; must be on where others than this machine can ask")
+    max_queued: int = Field(
+        default=100, gt=0, description="studies of one key that wait or run, unless the key says so"
+    )
+    max_studies: int = Field(default=10_000, gt=0, description="studies kept for one key, unless the key says so")
+    requests_per_minute: int = Field(
+        default=1200, gt=0, description="of one key at one API process, unless the key says so"
+    )
+
     ray_address: str = Field(
         default="", description="empty: the runner starts a local Ray of its own; or host:port of a cluster"
     )

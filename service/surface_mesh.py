@@ -27,7 +27,8 @@ def extract(distances: Distances, side: int = SIDE) -> tuple[np.ndarray, np.ndar
     grid = np.asarray(distances(shape_grid(side)), np.float64).reshape(side, side, side)
     if not (np.isfinite(grid).all() and grid.min() < 0.0 < grid.max()):
         return None
-    vertices, faces, _, _ = marching_cubes(grid, 0.0, spacing=(2.0 / (side - 1),) * 3, gradient_direction="ascent")
+    spacing = (2.0 / (side - 1),) * 3
+    vertices, faces, _, _ = marching_cubes(grid, 0.0, spacing=spacing, gradient_direction="ascent")  # type: ignore[no-untyped-call]
     return vertices.astype(np.float64) - 1.0, faces.astype(np.int64)
 
 
