@@ -28,6 +28,15 @@ app.add_typer(keys, name="key")
 DataDir = Annotated[Path | None, typer.Option(help="Folder of the database and the datasets.", show_default=False)]
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
 Fd = Annotated[int | None, typer.Option(help="Inherited listening socket, instead of host and port.", hidden=True)]
+Parameters = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--parameter",
+        "-p",
+        help="NAME=NUMBER: a parameter of the family, or another name of its scale (s, a, sinc_omega). Repeat it.",
+        show_default=False,
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 
@@ -93,7 +102,8 @@ def search(
 def init_config(
     activation: Annotated[str, typer.Option(help="Family.")],
     sigma_a: Annotated[float | None, typer.Option(help="Its scale; default: customary.")] = None,
-    omega: Annotated[float | None, typer.Option(help="Sine only, instead of sigma_a: omega = 1 / sigma_a.")] = None,
+    omega: Annotated[float | None, typer.Option(help="Of waves, instead of sigma_a: omega = 1 / sigma_a.")] = None,
+    parameter: Parameters = None,
     sigma_p: Annotated[float | None, typer.Option(help="Std of pre-activations; default: the theory's own.")] = None,
     sigma_p_first: Annotated[float | None, typer.Option(help="Of the first layer; default: sigma_p.")] = None,
     width: Annotated[int, typer.Option(help="Units of a hidden layer.")] = 256,
@@ -110,10 +120,11 @@ def init_config(
     from service.inits import init_of
     from service.problems import Problem
     from service.render import print_init
-    from service.schemas import InitRequest
+    from service.schemas_theory import InitRequest
 
     given: dict[str, Any] = {
-        "family": activation, "sigma_a": sigma_a, "omega": omega, "sigma_p": sigma_p, "sigma_p_first": sigma_p_first,
+        "family": activation, "sigma_a": sigma_a, "omega": omega, "parameters": _parameters(parameter),
+        "sigma_p": sigma_p, "sigma_p_first": sigma_p_first,
         "network": {"width": width, "hidden_layers": layers}, "in_dim": in_dim, "out_dim": out_dim,
         "bias": _bias(bias), "bias_first": _bias(bias_first), "method": method, "distribution": distribution,
     }  # fmt: skip
@@ -125,6 +136,37 @@ def init_config(
         typer.echo(config.to_json())
     else:
         print_init(Console(), config)
+
+
+@app.command()
+def theory(
+    activation: Annotated[str, typer.Option(help="Family, or a formula of x.")],
+    sigma_a: Annotated[float | None, typer.Option(help="Its scale; default: customary.")] = None,
+    omega: Annotated[float | None, typer.Option(help="Of waves, instead of sigma_a: omega = 1 / sigma_a.")] = None,
+    parameter: Parameters = None,
+    width_ratio: Annotated[float, typer.Option(help="Fan-out over fan-in of a hidden layer.")] = 1.0,
+    sigma_p: Annotated[float | None, typer.Option(help="Where moments are taken; default: the stable one.")] = None,
+    method: Annotated[str, typer.Option(help="analytic, quadrature or monte_carlo.")] = "analytic",
+    as_json: Json = False,
+) -> None:
+    """What the theory says of an activation: moments, gain, and the sigma_p that keeps signal and gradient."""
+    from service.problems import Problem
+    from service.render import print_theory
+    from service.schemas_theory import TheoryRequest
+    from service.theories import theory_of
+
+    given: dict[str, Any] = {
+        "family": activation, "sigma_a": sigma_a, "omega": omega, "parameters": _parameters(parameter),
+        "width_ratio": width_ratio, "sigma_p": sigma_p, "method": method,
+    }  # fmt: skip
+    try:
+        answer = theory_of(TheoryRequest.model_validate(given))
+    except (Problem, ValueError) as error:
+        _refuse(_sentence(error))
+    if as_json:
+        typer.echo(answer.model_dump_json(indent=2))
+    else:
+        print_theory(Console(), answer)
 
 
 @app.command()
@@ -193,6 +235,17 @@ def _bias(text: str | None) -> Any:
         return text if text is None else {"rule": "share", "share": float(text)}
     except ValueError:
         return text
+
+
+def _parameters(given: list[str] | None) -> dict[str, float]:
+    found = {}
+    for text in given or []:
+        name, _, number = text.partition("=")
+        try:
+            found[name.strip()] = float(number)
+        except ValueError:
+            _refuse(f"--parameter must be NAME=NUMBER, got {text!r}")
+    return found
 
 
 def _sentence(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""``/v1/activations`` and ``/v1/init``: what the library knows without training anything."""
+"""``/v1/activations``, ``/v1/theory`` and ``/v1/init``: what the library knows without training anything."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from service.inits import init_of
 from service.problems import Problem, documented
 from service.rooms import Rooms, RoomsOf
 from service.routes_datasets import find_dataset
-from service.schemas import InitRequest
+from service.schemas_theory import InitRequest, TheoryRequest
+from service.theories import TheoryAnswer, theory_of
 from vi3nr.activations import families
 from vi3nr.config import InitConfig
 from vi3nr.signals import Signal
@@ -24,6 +25,14 @@ router = APIRouter(prefix="/v1", tags=["theory"])
 def list_activations(_: Reader) -> Activations:
     """Formula, parameters, customary values, default ranges, and which moments have a closed form."""
     return Activations(items=[activation_answer(family) for family in families().values()])
+
+
+@router.post("/theory", summary="Moments and stable sigma_p of an activation", responses=documented(400, 413, 415, 422))
+def tell_theory(request: TheoryRequest) -> TheoryAnswer:
+    """For any family or formula and any ratio of widths: the stable ``sigma_p`` and its kind, and moments, gain,
+    condition and stability bias at it or at the ``sigma_p`` that is given. Every name of the scale is taken.
+    """
+    return theory_of(request)
 
 
 @router.post(
