@@ -19,12 +19,14 @@ from service.store import Store
 from vi3nr.signals import Signal
 from workers.engine import Engine
 from workers.events import Event, RunFinished, StudyCompleted, StudyFailed, StudyProgressed, TrialFinished
+from workers.result import ProgressNote
 from workers.storage import StorageUnavailableError
 
 __all__ = ["Runner"]
 
 log = logging.getLogger(__name__)
-IDLE_SECONDS = 0.5  # between two looks at an empty queue
+IDLE_SECONDS = 0.5  # between two looks at the queue
+TELL_SECONDS = 0.5  # between two notes on how far a study is; many actors give a hundred reports a second
 MAX_CLAIMS = 50  # a study that brings every runner down must not do so forever
 
 
@@ -56,7 +58,8 @@ class Runner:
         self._store, self._blobs, self._engine = store, blobs, engine
         self._owner, self._lease_seconds, self._capacity, self._only = owner, lease_seconds, capacity, only
         self._held: dict[str, int] = {}  # study -> lease number
-        self._renew_at = 0.0
+        self._notes: dict[str, ProgressNote] = {}  # how far each study is, where that is not yet written
+        self._renew_at = self._claim_at = self._tell_at = 0.0
 
     def run(self, stop: threading.Event, until: Callable[[], bool] = lambda: False) -> None:
         """Work until ``stop`` is set or ``until()`` holds; then give back what is held."""
@@ -75,11 +78,18 @@ class Runner:
         for event in self._engine.step(timeout) if self._held else ():
             if event.study_id in self._held:
                 self._record(event, self._held[event.study_id])
+        if time.monotonic() >= self._tell_at:
+            self._tell_at = time.monotonic() + TELL_SECONDS
+            for study_id in list(self._notes):
+                self._tell(study_id)
 
     def _claim(self) -> None:
+        if time.monotonic() < self._claim_at:
+            return
         while len(self._held) < self._capacity:
             study = self._store.claim(self._owner, self._lease_seconds, only=self._only)
             if study is None:
+                self._claim_at = time.monotonic() + IDLE_SECONDS
                 return
             log.info("study %s claimed under lease %d", study.id, study.lease_number)
             self._engine.abort(study.id)  # ours already, if we were too slow to renew it: begin anew
@@ -118,13 +128,21 @@ class Runner:
             if word == "cancelling":
                 self._write(self._store.cancelled, study_id, lease)
 
+    def _tell(self, study_id: str) -> None:
+        """Write down how far a study is."""
+        note = self._notes.pop(study_id, None)
+        if note is not None:
+            self._write(self._store.record_progress, study_id, self._held[study_id], note)
+
     def _record(self, event: Event, lease: int) -> None:
         study_id = event.study_id
+        if isinstance(event, StudyCompleted | StudyFailed):
+            self._tell(study_id)
         match event:
             case RunFinished():
                 self._write(self._store.record_run, study_id, lease, event.run)
             case StudyProgressed():
-                self._write(self._store.record_progress, study_id, lease, event.progress)
+                self._notes[study_id] = event.progress
             case StudyCompleted():
                 self._write(self._store.complete, study_id, lease, event.result)
                 self._drop(study_id)
@@ -145,9 +163,11 @@ class Runner:
 
     def _drop(self, study_id: str) -> None:
         self._held.pop(study_id, None)
+        self._notes.pop(study_id, None)
         self._engine.abort(study_id)
 
     def _give_back(self) -> None:
         for study_id, lease in list(self._held.items()):
+            self._tell(study_id)
             self._drop(study_id)
             self._write(self._store.release, study_id, lease)

@@ -105,23 +105,25 @@ class Engine:
         for gone in [key for key, seat in self._seats.items() if key not in devices and not seat.busy]:
             self._lose(gone)
         self._withdraw()
+        more = True
         for device in devices.values():
             seat = self._seats.setdefault(device.id, Seat())
             if not seat.busy:
-                self._start(device, seat)
+                more = self._start(device, seat, more)
 
-    def _start(self, device: Device, seat: Seat) -> None:
-        """Fill a device's free slots and let it run."""
+    def _start(self, device: Device, seat: Seat, more: bool) -> bool:
+        """Fill a device's free slots and let it run; whether there may be ``more`` to fill slots with."""
         seat.slots = device.slots
         admitted: list[Resident] = []
-        while len(seat.residents) < device.slots:
+        while more and len(seat.residents) < device.slots:
             resident = self._next_resident(self._held())
-            if resident is None:
-                break
-            seat.residents[resident.job.member.key] = resident
-            admitted.append(resident)
+            more = resident is not None
+            if resident is not None:
+                seat.residents[resident.job.member.key] = resident
+                admitted.append(resident)
         if seat.residents:
             self._play(device.id, seat, admitted)
+        return more
 
     def _play(self, device_id: str, seat: Seat, admitted: Sequence[Resident]) -> None:
         """Begin a turn to the nearest report."""

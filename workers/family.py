@@ -47,6 +47,7 @@ class FamilyProgram:
             rate = family.learning_rate
         self._customary = customary_arms(family.family, family.parameters, setting.widths, plan.baselines, rate)
         self._theory = _theory_arms(family, setting.widths, trials.input_second_moment, rate)
+        self._again: dict[str, Sequence[ArmSpec]] = {}  # by finalist: the usual rules at its sigma_a and rate
 
     @property
     def phase(self) -> str:
@@ -177,8 +178,9 @@ class FamilyProgram:
         leaders = leading_finalists(self._finalists, scores, self._plan.seeds)
         arms: dict[str, ArmSpec] = {}
         for leader in [best, *leaders]:
-            again = as_found_arms(self._customary, leader, self._setting.widths)
-            arms |= {arm.name: arm for arm in again}
+            if leader.name not in self._again:
+                self._again[leader.name] = as_found_arms(self._customary, leader, self._setting.widths)
+            arms |= {arm.name: arm for arm in self._again[leader.name]}
         return tuple(arms.values())
 
     def _continuing(self) -> list[Wish]:

@@ -13,7 +13,7 @@ from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import Table, event, select
+from sqlalchemy import Table, event, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -37,10 +37,15 @@ class TrialStorage(RDBStorage):
     A transaction for each attribute, parameter and report of a trial made thirty of them a trial. What is gathered is
     written by ``flush``, before anything is read, and before a trial ends: as Optuna's rules for storages demand. What
     was gathered for a trial that somebody else has ended by then is dropped: its record stands.
+
+    Optuna reads every running trial again before each proposal and each verdict of the pruner. Of those only the ones
+    are read whole about which something was written here since; of the others the state, which another runner may
+    have changed. Nobody else writes about a trial that runs here.
     """
 
     def __init__(self, url: str, **options: Any) -> None:
         self._gathered: dict[tuple[str, int, Any], dict[str, Any]] = {}  # (table, trial, key) -> the row
+        self._unfinished: dict[int, FrozenTrial] = {}  # by trial id, as read since the last write
         super().__init__(url, **options)
 
     def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
@@ -71,7 +76,13 @@ class TrialStorage(RDBStorage):
     def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
         """Write what was gathered, then the state."""
         self.flush()
+        self._unfinished.pop(trial_id, None)
         return super().set_trial_state_values(trial_id, state, values)
+
+    def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
+        """Written at once: Optuna does so rarely."""
+        self._unfinished.pop(trial_id, None)
+        super().set_trial_system_attr(trial_id, key, value)
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
         """The trial, with what was gathered."""
@@ -98,6 +109,8 @@ class TrialStorage(RDBStorage):
         except SQLAlchemyError as error:
             raise StorageInternalError(f"what was gathered about trials {ids} could not be written") from error
         self._gathered.clear()
+        for trial_id in ids:
+            self._unfinished.pop(trial_id, None)
 
     def _get_trials(
         self,
@@ -107,7 +120,30 @@ class TrialStorage(RDBStorage):
         trial_id_greater_than: int,
     ) -> list[FrozenTrial]:
         self.flush()
-        return super()._get_trials(study_id, states, included_trial_ids, trial_id_greater_than)
+        if states is not None or not included_trial_ids:
+            return super()._get_trials(study_id, states, included_trial_ids, trial_id_greater_than)
+        table = models.TrialModel.__table__
+        wanted = or_(table.c.trial_id.in_(included_trial_ids), table.c.trial_id > trial_id_greater_than)
+        try:
+            with self.engine.connect() as connection:
+                rows = connection.execute(
+                    select(table.c.trial_id, table.c.state).where(table.c.study_id == study_id, wanted)
+                ).all()
+        except SQLAlchemyError as error:
+            raise StorageInternalError(f"the states of study {study_id}'s trials could not be read") from error
+        known = {key: self._unfinished[key] for key, state in rows if self._is_as_read(key, state)}
+        changed = {key for key, _ in rows} - known.keys()
+        for key in changed:
+            self._unfinished.pop(key, None)
+        if changed:
+            read = super()._get_trials(study_id, None, changed, max(key for key, _ in rows))
+            known |= {trial._trial_id: trial for trial in read}
+            self._unfinished |= {trial._trial_id: trial for trial in read if not trial.state.is_finished()}
+        return [known[key] for key in sorted(known)]
+
+    def _is_as_read(self, trial_id: int, state: TrialState) -> bool:
+        read = self._unfinished.get(trial_id)
+        return read is not None and read.state == state
 
     def _upsert(self, table: Table) -> Any:
         insert = (postgresql if self.engine.name == "postgresql" else sqlite).insert(table)
