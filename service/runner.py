@@ -97,7 +97,9 @@ class Runner:
             if not self._blobs.has(study.dataset.blob_key):
                 raise RuntimeError("the dataset's data is gone from the blob store; upload the file again")
             signal = Signal.from_bytes(self._blobs.get(study.dataset.blob_key))
-            self._engine.add(study.plan, signal, self._store.runs(study.id), study.lease_number, elapsed=study.elapsed)
+            lease = study.lease_number
+            fence, runs = self._store.fence(study.id, lease), self._store.runs(study.id)
+            self._engine.add(study.plan, signal, runs, lease, elapsed=study.elapsed, fence=fence)
         except StorageUnavailableError:
             raise
         except Exception as error:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Literal, TypeVar
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 
@@ -171,6 +171,12 @@ class Store:
     def renew(self, study_id: str, lease_number: int, lease_seconds: float) -> Literal["ok", "cancelling", "lost"]:
         """Hold on to a study for that long from now; what its row says: go on, stop, or drop it."""
         return self._write(lambda session: store_leases.renew(session, study_id, lease_number, lease_seconds))
+
+    def fence(self, study_id: str, lease_number: int) -> Callable[[Connection], bool]:
+        """For the trial storage, which lies in the same database: whether the lease holds, as its transaction sees
+        it.
+        """
+        return store_leases.fence(study_id, lease_number)
 
     def release(self, study_id: str, lease_number: int) -> None:
         """Give a study back at an orderly shutdown: it is queued again."""
