@@ -149,6 +149,26 @@ def upgrade_database(data_dir: DataDir = None) -> None:
     typer.echo("the database is up to date")
 
 
+@database.command("status")
+def show_database(data_dir: DataDir = None, as_json: Json = False) -> None:
+    """Which schema version the database has, and whether this version can work with it (exit status 1: it cannot)."""
+    from sqlalchemy.exc import OperationalError
+
+    from service.database import HEAD, current_version, make_engine, mismatch
+
+    try:
+        with make_engine(_settings(data_dir).url).connect() as connection:
+            found = current_version(connection)
+    except (OperationalError, OSError, ValueError) as error:
+        _refuse(f"the database cannot be reached: {error.orig if isinstance(error, OperationalError) else error}")
+    reason = mismatch(found)
+    if as_json:
+        typer.echo(json.dumps({"version": found, "needed": HEAD, "ready": reason is None, "reason": reason}))
+    else:
+        typer.echo(reason or f"the database has schema version {found!r}, the newest")
+    raise typer.Exit(int(reason is not None))
+
+
 @app.command()
 def api(host: Host = "127.0.0.1", port: int = 8000, fd: Fd = None, data_dir: DataDir = None) -> None:
     """Run the HTTP API alone (a part of a deployment)."""

@@ -25,7 +25,7 @@ from service.settings import Settings
 __all__ = ["Child", "Embedded"]
 
 log = logging.getLogger(__name__)
-STOP_SECONDS = 20.0  # a runner gives its studies back and ends its Ray
+STOP_SECONDS = 5.0  # beyond the time that the child takes for its own end
 PAUSES = (0.0, 1.0, 5.0, 30.0)  # before the first, second, ... restart in a row
 STEADY_SECONDS = 60.0  # a child that lived so long starts the row anew
 
@@ -35,6 +35,7 @@ class Child:
 
     def __init__(self, name: str, arguments: list[str], settings: Settings, inherit: tuple[int, ...] = ()) -> None:
         self.name, self._inherit = name, inherit
+        self._patience = settings.drain_seconds + STOP_SECONDS
         self._command = [sys.executable, "-m", "service", name, *arguments]
         values = settings.model_dump() | {"data_dir": settings.data_dir.absolute()}
         given = {f"VI3NR_{name.upper()}": str(value) for name, value in values.items() if value is not None}
@@ -87,9 +88,9 @@ class Child:
             return
         try:
             self._process.terminate()
-            self._process.wait(STOP_SECONDS)
+            self._process.wait(self._patience)
         except subprocess.TimeoutExpired:
-            log.warning("%s did not end within %.0f s and was killed", self.name, STOP_SECONDS)
+            log.warning("%s did not end within %.0f s and was killed", self.name, self._patience)
             self._process.kill()
             self._process.wait()
         self._process = None

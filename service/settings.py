@@ -48,6 +48,9 @@ class Settings(BaseSettings):
     lease_seconds: float = Field(
         default=30.0, gt=0, le=LONGEST_LEASE, description="a study whose runner is silent so long is claimed again"
     )
+    drain_seconds: float = Field(
+        default=20.0, gt=0, description="from SIGTERM to the end: for giving studies back, and for requests under way"
+    )
     studies_at_once: int = Field(default=4, gt=0, description="that one runner works on side by side")
 
     retry_after_seconds: int = Field(default=2, gt=0, description="how often a client should ask how a study stands")

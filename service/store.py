@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from service import store_datasets, store_leases, store_studies, trial_records
 from service.cursors import position
-from service.database import HEAD, current_version, writing
+from service.database import current_version, mismatch, writing
 from service.records import ClaimedStudy, Dataset, Page, StoredSignal, Study
 from service.trial_records import Trial
 from vi3nr.signals import Signal
@@ -213,10 +213,7 @@ class Store:
         gone.
         """
         with self._reader.connect() as connection:
-            found = current_version(connection)
-        if found == HEAD:
-            return None
-        return f"the database has schema version {found!r}, this service needs {HEAD!r}: run `vi3nr db upgrade`"
+            return mismatch(current_version(connection))
 
     def _read(self, work: Callable[[Session], T]) -> T:
         return _transact(self._reader, work)

@@ -196,20 +196,24 @@ def open_storage(url: str) -> TrialStorage:
     return storage
 
 
-def persistently(call: Callable[[], T], delays: tuple[float, ...] = DELAYS) -> T:
-    """``call()``, tried again after each of ``delays`` seconds while the database refuses.
+def persistently(
+    call: Callable[[], T],
+    delays: tuple[float, ...] = DELAYS,
+    refusal: type[Exception] = StorageInternalError,
+) -> T:
+    """``call()``, tried again after each of ``delays`` seconds while the database refuses, which raises ``refusal``.
 
     The call must be safe to repeat. Raises StorageUnavailableError when the last try failed too.
     """
     for delay in delays:
         try:
             return call()
-        except StorageInternalError:
+        except refusal:
             time.sleep(delay)
     try:
         return call()
-    except StorageInternalError as error:
-        raise StorageUnavailableError(f"the trial database refused {len(delays) + 1} times: {error}") from error
+    except refusal as error:
+        raise StorageUnavailableError(f"the database refused {len(delays) + 1} times: {error}") from error
 
 
 def _tune_sqlite(connection: Any, _record: Any) -> None:
