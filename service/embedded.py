@@ -18,7 +18,7 @@ import urllib.request
 from pathlib import Path
 from types import TracebackType
 
-from service.database import make_engine, upgrade
+from service.database import opened, upgrade
 from service.lifeline import VARIABLE
 from service.settings import Settings
 
@@ -138,9 +138,8 @@ class Embedded:
         self.close()
 
     def _start(self) -> None:
-        engine = make_engine(self._settings.url)
-        upgrade(engine)
-        engine.dispose()
+        with opened(self._settings.url) as engine:
+            upgrade(engine)
         from workers.storage import open_storage
 
         open_storage(self._settings.url).engine.dispose()

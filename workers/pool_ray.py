@@ -184,7 +184,8 @@ class RayPool:
             self._ray.init(address=address, **quiet)
             return
         # Sockets live in there, and a socket's path may have 107 characters at most.
-        self._directory = Path(tempfile.mkdtemp(prefix="vi3nr-", dir="/tmp" if Path("/tmp").is_dir() else None))
+        place = "/tmp" if Path("/tmp").is_dir() else None
+        self._directory = Path(tempfile.mkdtemp(prefix=f"vi3nr-{os.getpid()}-", dir=place))
         self._watch(self._directory)
         self._ray.init(
             address="local",
