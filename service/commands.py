@@ -181,16 +181,37 @@ def demo() -> None:
 @database.command("upgrade")
 def upgrade_database(data_dir: DataDir = None) -> None:
     """Bring the database to this version's schema, ours and Optuna's."""
-    from service.database import DatabaseVersionError, make_engine, upgrade
+    from service.database import DatabaseVersionError, opened, upgrade
     from workers.storage import open_storage
 
     settings = _settings(data_dir)
     try:
-        upgrade(make_engine(settings.url))
+        with opened(settings.url) as engine:
+            upgrade(engine)
     except (DatabaseVersionError, ValueError) as error:
         _refuse(str(error))
-    open_storage(settings.url)
+    open_storage(settings.url).engine.dispose()
     typer.echo("the database is up to date")
+
+
+@database.command("status")
+def show_database(data_dir: DataDir = None, as_json: Json = False) -> None:
+    """Which schema version the database has, and whether this version can work with it (exit status 1: it cannot)."""
+    from sqlalchemy.exc import OperationalError
+
+    from service.database import HEAD, current_version, mismatch, opened
+
+    try:
+        with opened(_settings(data_dir).url) as engine, engine.connect() as connection:
+            found = current_version(connection)
+    except (OperationalError, OSError, ValueError) as error:
+        _refuse(f"the database cannot be reached: {error.orig if isinstance(error, OperationalError) else error}")
+    reason = mismatch(found)
+    if as_json:
+        typer.echo(json.dumps({"version": found, "needed": HEAD, "ready": reason is None, "reason": reason}))
+    else:
+        typer.echo(reason or f"the database has schema version {found!r}, the newest")
+    raise typer.Exit(int(reason is not None))
 
 
 @app.command()

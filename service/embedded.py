@@ -19,14 +19,14 @@ from pathlib import Path
 from types import TracebackType
 
 from service.binding import check_binding
-from service.database import make_engine, upgrade
+from service.database import opened, upgrade
 from service.lifeline import VARIABLE
 from service.settings import Settings
 
 __all__ = ["Child", "Embedded"]
 
 log = logging.getLogger(__name__)
-STOP_SECONDS = 20.0  # a runner gives its studies back and ends its Ray
+STOP_SECONDS = 5.0  # beyond the time that the child takes for its own end
 PAUSES = (0.0, 1.0, 5.0, 30.0)  # before the first, second, ... restart in a row
 STEADY_SECONDS = 60.0  # a child that lived so long starts the row anew
 
@@ -36,6 +36,7 @@ class Child:
 
     def __init__(self, name: str, arguments: list[str], settings: Settings, inherit: tuple[int, ...] = ()) -> None:
         self.name, self._inherit = name, inherit
+        self._patience = settings.drain_seconds + STOP_SECONDS
         self._command = [sys.executable, "-m", "service", name, *arguments]
         values = settings.model_dump() | {"data_dir": settings.data_dir.absolute()}
         given = {f"VI3NR_{name.upper()}": str(value) for name, value in values.items() if value is not None}
@@ -88,9 +89,9 @@ class Child:
             return
         try:
             self._process.terminate()
-            self._process.wait(STOP_SECONDS)
+            self._process.wait(self._patience)
         except subprocess.TimeoutExpired:
-            log.warning("%s did not end within %.0f s and was killed", self.name, STOP_SECONDS)
+            log.warning("%s did not end within %.0f s and was killed", self.name, self._patience)
             self._process.kill()
             self._process.wait()
         self._process = None
@@ -139,9 +140,8 @@ class Embedded:
 
     def _start(self) -> None:
         check_binding(self._settings, self._host)
-        engine = make_engine(self._settings.url)
-        upgrade(engine)
-        engine.dispose()
+        with opened(self._settings.url) as engine:
+            upgrade(engine)
         from workers.storage import open_storage
 
         open_storage(self._settings.url).engine.dispose()

@@ -4,6 +4,7 @@ named.
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 from collections.abc import Mapping, Sequence
@@ -135,6 +136,7 @@ def add_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(OperationalError, _on_database)
+    app.add_exception_handler(OSError, _on_system)
     app.add_exception_handler(Exception, _on_surprise)
 
 
@@ -193,6 +195,13 @@ async def _on_http(_: Request, error: Exception) -> Response:
 async def _on_database(_: Request, error: Exception) -> Response:
     log.error("the database cannot be used", exc_info=error)
     return problem_response(503, "the database cannot be used now; try again", headers={"Retry-After": "5"})
+
+
+async def _on_system(request: Request, error: Exception) -> Response:
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        log.error("the disk is full", exc_info=error)
+        return problem_response(507, "the service's disk is full; try again later", headers={"Retry-After": "60"})
+    return await _on_surprise(request, error)
 
 
 async def _on_surprise(_: Request, error: Exception) -> Response:

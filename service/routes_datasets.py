@@ -26,7 +26,10 @@ router = APIRouter(prefix="/v1/datasets", tags=["datasets"])
     summary="Store a file",
     response_model=DatasetAnswer,
     dependencies=[Depends(known_fields)],
-    responses={200: {"model": DatasetAnswer, "description": "It was stored before"}, **documented(400, 413, 415, 422)},
+    responses={
+        200: {"model": DatasetAnswer, "description": "It was stored before"},
+        **documented(400, 413, 415, 422, 507),
+    },
 )
 def add_dataset(
     rooms: RoomsOf,

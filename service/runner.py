@@ -2,7 +2,8 @@
 through here.
 
 It is the only place where Optuna is asked and told, and it meets the API in the database alone. It may die at
-any moment: what it held is claimed again when its lease runs out, and goes on from what stands recorded.
+any moment: what it held is claimed again when its lease runs out, and goes on from what stands recorded. A database
+that is away for some seconds is asked again; one that stays away ends the runner, which its supervisor starts anew.
 """
 
 from __future__ import annotations
@@ -11,6 +12,10 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
+from sqlalchemy.exc import OperationalError
 
 from service.blobs import BlobStore
 from service.records import ClaimedStudy, LeaseLost
@@ -20,9 +25,11 @@ from vi3nr.signals import Signal
 from workers.engine import Engine
 from workers.events import Event, RunFinished, StudyCompleted, StudyFailed, StudyProgressed, TrialFinished
 from workers.result import ProgressNote
-from workers.storage import StorageUnavailableError
+from workers.storage import StorageUnavailableError, persistently
 
 __all__ = ["Runner"]
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 IDLE_SECONDS = 0.5  # between two looks at the queue
@@ -62,12 +69,18 @@ class Runner:
         self._renew_at = self._claim_at = self._tell_at = 0.0
 
     def run(self, stop: threading.Event, until: Callable[[], bool] = lambda: False) -> None:
-        """Work until ``stop`` is set or ``until()`` holds; then give back what is held."""
+        """Work until ``stop`` is set or ``until()`` holds; then give back what is held.
+
+        Raises StorageUnavailableError when the database stays away: what was held is claimed again when it is back.
+        """
         try:
             while not stop.is_set() and not until():
                 self.turn(timeout=1.0)
                 if not self._held:
                     stop.wait(IDLE_SECONDS)
+        except StorageUnavailableError:
+            self._held.clear()  # nobody is there to take it back
+            raise
         finally:
             self._give_back()
 
@@ -87,7 +100,7 @@ class Runner:
         if time.monotonic() < self._claim_at:
             return
         while len(self._held) < self._capacity:
-            study = self._store.claim(self._owner, self._lease_seconds, only=self._only)
+            study = _insist(partial(self._store.claim, self._owner, self._lease_seconds, only=self._only))
             if study is None:
                 self._claim_at = time.monotonic() + IDLE_SECONDS
                 return
@@ -107,7 +120,9 @@ class Runner:
             if not self._blobs.has(study.dataset.blob_key):
                 raise RuntimeError("the dataset's data is gone from the blob store; upload the file again")
             signal = Signal.from_bytes(self._blobs.get(study.dataset.blob_key))
-            self._engine.add(study.plan, signal, self._store.runs(study.id), study.lease_number, elapsed=study.elapsed)
+            lease = study.lease_number
+            fence, runs = self._store.fence(study.id, lease), _insist(partial(self._store.runs, study.id))
+            self._engine.add(study.plan, signal, runs, lease, elapsed=study.elapsed, fence=fence)
         except StorageUnavailableError:
             raise
         except Exception as error:
@@ -120,7 +135,7 @@ class Runner:
             return
         self._renew_at = time.monotonic() + min(1.0, self._lease_seconds / 3)
         for study_id, lease in list(self._held.items()):
-            word = self._store.renew(study_id, lease, self._lease_seconds)
+            word = _insist(partial(self._store.renew, study_id, lease, self._lease_seconds))
             if word == "ok":
                 continue
             log.info("study %s is %s", study_id, word)
@@ -156,7 +171,7 @@ class Runner:
     def _write(self, write: Callable[..., object], study_id: str, lease: int, *facts: object) -> None:
         """A write under the lease; when another runner holds the study by now, it is dropped here."""
         try:
-            write(study_id, lease, *facts)
+            _insist(partial(write, study_id, lease, *facts))
         except LeaseLost:
             log.warning("study %s was claimed by another runner: dropped", study_id)
             self._drop(study_id)
@@ -171,3 +186,10 @@ class Runner:
             self._tell(study_id)
             self._drop(study_id)
             self._write(self._store.release, study_id, lease)
+
+
+def _insist(call: Callable[[], T]) -> T:
+    """A call of the store, tried again while the database refuses. Each may be repeated: what was written by a call
+    whose answer was lost is written once, or the lease is found lost.
+    """
+    return persistently(call, refusal=OperationalError)

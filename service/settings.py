@@ -8,6 +8,8 @@ from urllib.parse import quote
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from service.states import LONGEST_LEASE
+
 __all__ = ["Settings"]
 
 MEGABYTE = 1_000_000
@@ -53,7 +55,10 @@ class Settings(BaseSettings):
         default=None, gt=0, description="that training may take on one GPU; null: what is free"
     )
     lease_seconds: float = Field(
-        default=30.0, gt=0, description="a study whose runner is silent so long is claimed again"
+        default=30.0, gt=0, le=LONGEST_LEASE, description="a study whose runner is silent so long is claimed again"
+    )
+    drain_seconds: float = Field(
+        default=20.0, gt=0, description="from SIGTERM to the end: for giving studies back, and for requests under way"
     )
     studies_at_once: int = Field(default=4, gt=0, description="that one runner works on side by side")
 

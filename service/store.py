@@ -12,13 +12,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Literal, TypeVar
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from service import store_asks, store_datasets, store_leases, store_studies, trial_records
 from service.cursors import position
-from service.database import HEAD, current_version, writing
+from service.database import current_version, mismatch, writing
 from service.filters import DatasetFilter, StudyFilter
 from service.records import ClaimedStudy, Dataset, Page, StoredSignal, Study
 from service.store_asks import Terms
@@ -199,6 +199,12 @@ class Store:
         """Hold on to a study for that long from now; what its row says: go on, stop, or drop it."""
         return self._write(lambda session: store_leases.renew(session, study_id, lease_number, lease_seconds))
 
+    def fence(self, study_id: str, lease_number: int) -> Callable[[Connection], bool]:
+        """For the trial storage, which lies in the same database: whether the lease holds, as its transaction sees
+        it.
+        """
+        return store_leases.fence(study_id, lease_number)
+
     def release(self, study_id: str, lease_number: int) -> None:
         """Give a study back at an orderly shutdown: it is queued again."""
         self._write(lambda session: store_leases.release(session, study_id, lease_number))
@@ -234,10 +240,7 @@ class Store:
         gone.
         """
         with self._reader.connect() as connection:
-            found = current_version(connection)
-        if found == HEAD:
-            return None
-        return f"the database has schema version {found!r}, this service needs {HEAD!r}: run `vi3nr db upgrade`"
+            return mismatch(current_version(connection))
 
     def _read(self, work: Callable[[Session], T]) -> T:
         return transact(self._reader, work)

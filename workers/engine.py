@@ -16,7 +16,7 @@ from workers.plan import StudyPlan
 from workers.pool import Device, DeviceLost, Pool, TurnDone
 from workers.scheduler import LEG_SECONDS, TURN_SECONDS, FairShare, Pace, turn_steps
 from workers.seats import Resident, Seat
-from workers.storage import StorageUnavailableError, TrialStorage, persistently
+from workers.storage import Fence, StorageUnavailableError, TrialStorage, persistently
 from workers.study import StudyProgram
 
 __all__ = ["Engine"]
@@ -44,12 +44,21 @@ class Engine:
         """The studies that are active."""
         return tuple(self._studies)
 
-    def add(self, plan: StudyPlan, signal: Signal, runs: Sequence[Run], lease: int, *, elapsed: float = 0.0) -> None:
+    def add(
+        self,
+        plan: StudyPlan,
+        signal: Signal,
+        runs: Sequence[Run],
+        lease: int,
+        *,
+        elapsed: float = 0.0,
+        fence: Fence | None = None,
+    ) -> None:
         """Take a study up where its recorded trials and ``runs`` leave it.
 
-        ``lease`` is higher than that of whoever ran it before, ``elapsed`` the seconds since it first began. A plan
-        that cannot be run becomes a StudyFailed of the next step. Raises ValueError for a study that is active,
-        StorageUnavailableError without a database.
+        ``lease`` is higher than that of whoever ran it before, ``elapsed`` the seconds since it first began, and
+        ``fence`` tells the trial storage whether the lease still holds. A plan that cannot be run becomes a StudyFailed
+        of the next step. Raises ValueError for a study that is active, StorageUnavailableError without a database.
         """
         if plan.study_id in self._studies:
             raise ValueError(f"study {plan.study_id!r} is active already")
@@ -60,6 +69,7 @@ class Engine:
             program = StudyProgram(
                 plan, signal, runs,
                 signal_key=key, lease=lease, storage=self._storage, clock=lambda: time.monotonic() - begun,
+                fence=fence,
             )  # fmt: skip
         except StorageUnavailableError:
             raise

@@ -115,7 +115,6 @@ class RayPool:
             self._refreshed = time.monotonic()
             self._grow()
             self._await_first(everyone=address is None)
-            self._watch()
         except BaseException:
             self.close()
             raise
@@ -185,7 +184,9 @@ class RayPool:
             self._ray.init(address=address, **quiet)
             return
         # Sockets live in there, and a socket's path may have 107 characters at most.
-        self._directory = Path(tempfile.mkdtemp(prefix="vi3nr-", dir="/tmp" if Path("/tmp").is_dir() else None))
+        place = "/tmp" if Path("/tmp").is_dir() else None
+        self._directory = Path(tempfile.mkdtemp(prefix=f"vi3nr-{os.getpid()}-", dir=place))
+        self._watch(self._directory)
         self._ray.init(
             address="local",
             num_cpus=cpus,
@@ -195,12 +196,10 @@ class RayPool:
             **quiet,
         )
 
-    def _watch(self) -> None:
-        """For a local Ray: start the process that ends what is left of it, should this one be killed."""
-        if self._directory is None:
-            return
+    def _watch(self, directory: Path) -> None:
+        """Start the process that ends what is left of a local Ray, should this one be killed, be it while it starts."""
         self._reaper = subprocess.Popen(
-            [sys.executable, "-I", ray_reaper.__file__, str(os.getpid()), str(self._directory)],
+            [sys.executable, "-I", ray_reaper.__file__, str(os.getpid()), str(directory)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

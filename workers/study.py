@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from optuna.storages import RDBStorage
-
 from vi3nr.activations import family_of
 from vi3nr.ensemble.interface import Progress
 from vi3nr.signals import Signal
@@ -18,6 +16,7 @@ from workers.result import ProgressNote, StudyResult
 from workers.search import FamilySearch
 from workers.search_space import SearchSpace
 from workers.seeds import moment_seed
+from workers.storage import Fence, TrialStorage
 from workers.trials import Moments, TrialPhase
 from workers.verdict import study_result
 
@@ -43,10 +42,12 @@ class StudyProgram:
         *,
         signal_key: str,
         lease: int,
-        storage: RDBStorage,
+        storage: TrialStorage,
         clock: Callable[[], float],
+        fence: Fence | None = None,
     ) -> None:
-        """Take a study up where its recorded trials and runs leave it; ``clock`` tells the seconds since it began.
+        """Take a study up where its recorded trials and runs leave it; ``clock`` tells the seconds since it began,
+        ``fence`` whether the lease holds.
 
         Raises ValueError for a plan that cannot run.
         """
@@ -56,7 +57,7 @@ class StudyProgram:
         self._points, self._channels = signal.values.shape[0], signal.values.shape[1]
         self.outbox: list[Event] = []
         self._programs = [
-            _family_program(plan, family, signal, runs, signal_key, lease, storage, self.outbox)
+            _family_program(plan, family, signal, runs, signal_key, lease, storage, fence, self.outbox)
             for family in plan.families
         ]
         self._owners: dict[str, FamilyProgram] = {}  # by member key
@@ -169,7 +170,8 @@ def _family_program(
     runs: Sequence[Run],
     signal_key: str,
     lease: int,
-    storage: RDBStorage,
+    storage: TrialStorage,
+    fence: Fence | None,
     outbox: list[Event],
 ) -> FamilyProgram:
     widths = plan.network.widths(signal.coordinates.shape[1], signal.values.shape[1])
@@ -186,6 +188,7 @@ def _family_program(
         steps=plan.recipe.steps,
         seed=plan.seed,
         lease=lease,
+        fence=fence,
         prior=[optuna_study_name(study, family.family) for study in family.prior],
     )
     trials = TrialPhase(
