@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from service import routes_datasets, routes_health, routes_studies, routes_theory
+from service import routes_datasets, routes_health, routes_pages, routes_studies, routes_theory
 from service.blobs import BlobStore
 from service.body_limit import BodyLimit
 from service.database import make_engine
@@ -55,7 +55,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.rooms = Rooms(settings, Store(engine), BlobStore(settings.blob_dir), reader)
-    for routes in (routes_datasets, routes_studies, routes_theory, routes_health):
+    for routes in (routes_datasets, routes_studies, routes_pages, routes_theory, routes_health):
         app.include_router(routes.router)
     add_problem_handlers(app)
     uploads = {routes_datasets.router.prefix: settings.max_upload_bytes + FORM_OVERHEAD}
