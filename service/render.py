@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import re
+
 from rich.console import Console
 from rich.table import Table
 
 from vi3nr.config import InitConfig
 from workers.result import Arm, FamilyResult, Interval, ProgressNote, StudyResult
 
-__all__ = ["print_init", "print_result", "progress_text", "snippet"]
+__all__ = ["file_name", "print_init", "print_result", "progress_text", "snippet"]
+
+
+def file_name(family: str) -> str:
+    """What the file of a family's best init config is called; a formula may hold a slash."""
+    return f"best-{re.sub('[^A-Za-z0-9]+', '_', family)}.json"
 
 
 def snippet(path: str) -> str:
