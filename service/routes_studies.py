@@ -169,6 +169,7 @@ def _prior_notes(plan: StudyPlan) -> list[str]:
 
 
 def find_study(rooms: Rooms, caller: Caller, study_id: str) -> Study:
+    """The study, if the caller may see it; 404 otherwise."""
     study = rooms.store.study(study_id) if is_id(study_id) else None
     if study is None or not caller.sees(study.owner):
         raise not_found("study", study_id)
