@@ -86,8 +86,12 @@ def vi3nr_config(
             ``zero``, weights and biases: the network starts as the constant 0.
         sigma_p_output: std of the output's pre-activations, for the rule of that name, which it implies.
         distribution: of weights and biases, ``uniform`` or ``normal``; torch's default biases stay uniform.
-        method: of the moments, see ``vi3nr.moments``; the config records what was used.
+        method: of the moments, see ``vi3nr.moments``; the config records what was used. Those of complex
+            pre-activations are always by quadrature.
         generator: for Monte Carlo moments; None: a fresh one with seed 0.
+
+    Returns:
+        A config whose layers' stds are Eq. 4's, and which records all that was chosen.
 
     Raises:
         ValueError: an argument out of its range, or a bias rule that a layer cannot meet; the sentence names which.
@@ -114,7 +118,7 @@ def vi3nr_config(
         sigma_p=hidden,
         sigma_p_first=targets[0],
         sigma_p_growth=sigma_p_growth,
-        method="quadrature" if activation.complex else _weakest(layers),
+        method=_weakest(layers),
         bias=rule,
         bias_first=rule_first,
         output=output,
@@ -209,6 +213,8 @@ def _require_positive(name: str, value: float) -> None:
 
 
 def _weakest(layers: Sequence[Layer]) -> str:
-    """How the second moments were computed; if not all in one way, the way that is not a closed form."""
+    """How the second moments were computed; if not all in one way, the least exact of them."""
     methods = {layer.incoming.methods[1] for layer in layers if layer.incoming is not None}
-    return "closed_form" if methods == {"closed_form"} else (methods - {"closed_form"}).pop()
+    if layers[-1].parts == 2 and len(layers) > 2:
+        methods.add("quadrature")  # of complex pre-activations
+    return max(methods, key=("closed_form", "quadrature", "monte_carlo").index)
