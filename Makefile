@@ -1,10 +1,11 @@
-# make demo | test | check | serve | bench | wheel: each makes .venv and installs the pins by itself.
+# make demo | test | check | serve | bench | chaos | wheel: each makes .venv and installs the pins by itself.
 PYTHON ?= python3
+SEED ?= 0
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check serve bench wheel lock locks clean
+.PHONY: demo test check serve bench chaos wheel lock locks clean
 
 demo: $(STAMP)
 	@$(BIN)/vi3nr demo
@@ -28,6 +29,10 @@ bench: $(STAMP)
 # The library from its sdist and wheel, in an environment of its own without the service's packages; about a minute.
 wheel: $(STAMP)
 	$(BIN)/python tests/packaging/wheel.py
+
+# Rounds that stand in the record are not done again: another SEED draws new ones.
+chaos: $(STAMP)
+	$(BIN)/python -m benchmarks.chaos --rounds 50 --seed $(SEED) --record chaos-$(SEED).jsonl
 
 $(STAMP): requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0])'
