@@ -1,5 +1,6 @@
 # Each target makes .venv and installs the pins by itself.
 PYTHON ?= python3
+SEED ?= 0
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -38,6 +39,10 @@ bench: $(STAMP)
 .PHONY: wheel
 wheel: $(STAMP)
 	$(BIN)/python tests/packaging/wheel.py
+
+# Rounds that stand in the record are not done again: another SEED draws new ones.
+chaos: $(STAMP)
+	$(BIN)/python -m benchmarks.chaos --rounds 50 --seed $(SEED) --record chaos-$(SEED).jsonl
 
 $(STAMP): requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0])'

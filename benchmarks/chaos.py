@@ -78,7 +78,7 @@ def persistently(ask: Any, seconds: float = PATIENCE) -> Any:
     return answer
 
 
-def undisturbed(trainer: str) -> dict[str, Any]:
+def undisturbed(trainer: str, seeds: Sequence[int] = range(START_SEEDS)) -> dict[str, Any]:
     """The answers of the given studies by seed: by the same API and runner, in this process, one trainer, no Ray."""
     with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
         settings = Settings(data_dir=Path(folder))
@@ -90,13 +90,13 @@ def undisturbed(trainer: str) -> dict[str, Any]:
         with TestClient(create_app(settings)) as client:
             files = {"files": ("picture.png", picture(), "image/png")}
             dataset = client.post("/v1/datasets", files=files).json()["id"]
-            bodies = [study(dataset, "given", seed) for seed in range(START_SEEDS)]
+            bodies = [study(dataset, "given", seed) for seed in seeds]
             ids = [client.post("/v1/studies", json=body).json()["id"] for body in bodies]
             runner.run(threading.Event(), lambda: all(store.result(study_id) for study_id in ids))
             answers = [answer_of(client.get(f"/v1/studies/{study_id}/best").json()) for study_id in ids]
         storage.engine.dispose()
         database.dispose()
-    return {str(seed): answer for seed, answer in enumerate(answers)}
+    return {str(seed): answer for seed, answer in zip(seeds, answers, strict=True)}
 
 
 def await_end(witness: Witness, seconds: float) -> None:
