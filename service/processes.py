@@ -10,6 +10,7 @@ import logging
 import os
 import socket
 from functools import partial
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from service.binding import check_binding, check_listener
@@ -20,6 +21,7 @@ from service.stopping import stopped_by_signals
 if TYPE_CHECKING:
     from workers.pool_ray import RayPool
 
+DRAIN_SECONDS = 10  # for requests that are being answered when the API is asked to end
 __all__ = ["open_pool", "run_api", "run_dashboard", "run_runner"]
 
 
@@ -32,7 +34,18 @@ def run_api(settings: Settings, host: str, port: int, fd: int | None) -> None:
     end_with_parent()
     _log()
     _check(settings, host, fd)
-    uvicorn.run(create_app(settings), host=host, port=port, fd=fd, log_level="info", access_log=False, log_config=None)
+    app = create_app(settings)
+    config = uvicorn.Config(
+        app, host=host, port=port, fd=fd, log_level="info", access_log=False, log_config=None, server_header=False,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+    )  # fmt: skip
+
+    class Server(uvicorn.Server):
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            app.state.rooms.watchers.closing.set()  # streams and waits would hold up the end
+            super().handle_exit(sig, frame)
+
+    Server(config).run()
 
 
 def run_runner(settings: Settings) -> None:
