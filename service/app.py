@@ -7,18 +7,29 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from service import routes_datasets, routes_health, routes_pages, routes_studies, routes_theory
+from service import (
+    routes_datasets,
+    routes_events,
+    routes_health,
+    routes_limits,
+    routes_pages,
+    routes_studies,
+    routes_theory,
+)
 from service.blobs import BlobStore
 from service.body_limit import BodyLimit
 from service.callers import KeyGuard
 from service.database import make_engine
 from service.keys import KeyRing
 from service.openapi import openapi_of
+from service.outbox import Outbox
 from service.problems import add_problem_handlers
 from service.reader import Reader
 from service.rooms import Rooms
 from service.settings import Settings
 from service.store import Store
+from service.watching import Watchers
+from service.webhooks import Postman
 
 __all__ = ["create_app"]
 
@@ -31,6 +42,7 @@ TAGS = [
     {"name": "datasets", "description": "Signals to fit."},
     {"name": "studies", "description": "Searches for the best init config, and their answers."},
     {"name": "theory", "description": "What is known without training."},
+    {"name": "limits", "description": "What requests must keep to."},
     {"name": "health", "description": "For supervisors."},
 ]
 
@@ -44,8 +56,11 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        postman = Postman(Outbox(engine), settings)
+        postman.start()
         yield
         reader.close()
+        postman.stop()
         engine.dispose()
 
     app = FastAPI(
@@ -55,9 +70,14 @@ def create_app(settings: Settings) -> FastAPI:
         openapi_tags=TAGS,
         lifespan=lifespan,
     )
-    rooms = Rooms(settings, Store(engine), BlobStore(settings.blob_dir), reader, KeyRing(engine))
+    rooms = Rooms(
+        settings, Store(engine), BlobStore(settings.blob_dir), reader, KeyRing(engine), Watchers(settings.max_watchers)
+    )
     app.state.rooms = rooms
-    for routes in (routes_datasets, routes_studies, routes_pages, routes_theory, routes_health):
+    routers = (
+        routes_datasets, routes_studies, routes_events, routes_pages, routes_theory, routes_limits, routes_health
+    )  # fmt: skip
+    for routes in routers:
         app.include_router(routes.router)
     add_problem_handlers(app)
     uploads = {routes_datasets.router.prefix: settings.max_upload_bytes + FORM_OVERHEAD}

@@ -55,6 +55,10 @@ class BlobStore:
         except FileNotFoundError:
             raise KeyError(f"there is no blob {key!r}") from None
 
+    def remove(self, key: str) -> None:
+        """Forget the bytes under a key; nothing happens where there are none."""
+        self._path(key).unlink(missing_ok=True)
+
     def _path(self, key: str) -> Path:
         if not KEY.fullmatch(key):
             raise ValueError(f"a blob's key has 64 hexadecimal digits, got {key!r}")

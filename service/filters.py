@@ -13,6 +13,8 @@ from service.states import StudyState
 
 __all__ = ["DatasetFilter", "StudyFilter", "family_words"]
 
+ROUNDED = 7e-7  # seconds: answers show whole microseconds, and what is shown is neither before nor after itself
+
 
 @dataclass(frozen=True)
 class DatasetFilter:
@@ -72,7 +74,7 @@ def _shared(row: type[DatasetRow] | type[StudyRow], asked: DatasetFilter | Study
     if asked.owner is not None:
         found.append(row.owner == asked.owner)
     if asked.created_after is not None:
-        found.append(row.created > asked.created_after)
+        found.append(row.created > asked.created_after + ROUNDED)
     if asked.created_before is not None:
-        found.append(row.created < asked.created_before)
+        found.append(row.created < asked.created_before - ROUNDED)
     return found

@@ -167,7 +167,8 @@ class WebhookRow(Base):
 
     __tablename__ = "vi3nr_webhooks"
 
-    study_id: Mapped[str] = mapped_column(ForeignKey("vi3nr_studies.id"), primary_key=True)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_id: Mapped[str] = mapped_column(ForeignKey("vi3nr_studies.id"), index=True)
     url: Mapped[str] = mapped_column(String(2048))
     secret: Mapped[str] = mapped_column(String(255))
     attempts: Mapped[int]

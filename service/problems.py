@@ -189,7 +189,8 @@ async def _on_http(_: Request, error: Exception) -> Response:
         detail = {404: "there is nothing at this address", 405: "this address does not take this method"}.get(
             error.status_code, detail
         )
-    return problem_response(error.status_code, str(detail), headers=error.headers)
+    errors: Sequence[FieldError] = getattr(error, "errors", ())  # service.body_limit's
+    return problem_response(error.status_code, str(detail), errors, error.headers)
 
 
 async def _on_database(_: Request, error: Exception) -> Response:

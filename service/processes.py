@@ -12,6 +12,7 @@ import os
 import socket
 import threading
 from functools import partial
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from service.binding import check_binding, check_listener
@@ -37,10 +38,18 @@ def run_api(settings: Settings, host: str, port: int, fd: int | None) -> None:
     end_with_parent()
     _log()
     _check(settings, host, fd)
-    uvicorn.run(
-        create_app(settings), host=host, port=port, fd=fd, log_level="info", access_log=False, log_config=None,
+    app = create_app(settings)
+    config = uvicorn.Config(
+        app, host=host, port=port, fd=fd, log_level="info", access_log=False, log_config=None, server_header=False,
         timeout_graceful_shutdown=math.ceil(settings.drain_seconds),
     )  # fmt: skip
+
+    class Server(uvicorn.Server):
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            app.state.rooms.watchers.closing.set()  # streams and waits would hold up the end
+            super().handle_exit(sig, frame)
+
+    Server(config).run()
 
 
 def run_runner(settings: Settings) -> None:

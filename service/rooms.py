@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,8 +20,20 @@ from service.rate_limit import RateLimit
 from service.reader import Reader
 from service.settings import Settings
 from service.store import Store
+from service.watching import Watchers
 
-__all__ = ["Cursor", "Limit", "Moment", "Rooms", "RoomsOf", "cursor_problem", "is_id", "not_found", "seconds_of"]
+__all__ = [
+    "Cursor",
+    "Limit",
+    "Moment",
+    "Rooms",
+    "RoomsOf",
+    "cursor_problem",
+    "forget_blobs",
+    "is_id",
+    "not_found",
+    "seconds_of",
+]
 
 ID = re.compile(r"[0-9a-f]{1,32}")
 
@@ -35,6 +47,7 @@ class Rooms:
     blobs: BlobStore
     reader: Reader
     keys: KeyRing
+    watchers: Watchers
     rate_limit: RateLimit = field(default_factory=RateLimit)
 
 
@@ -66,6 +79,13 @@ def cursor_problem(cursor: str | None) -> Iterator[None]:
         yield
     except BadCursorError as error:
         raise Problem.of_field("cursor", cursor, str(error)) from None
+
+
+def forget_blobs(rooms: Rooms, keys: Iterable[str | None]) -> None:
+    """Remove the blobs that nothing refers to any more."""
+    for key in keys:
+        if key is not None and not rooms.store.blob_used(key):
+            rooms.blobs.remove(key)
 
 
 def not_found(what: str, word: str) -> Problem:

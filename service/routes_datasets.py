@@ -5,19 +5,33 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, File, Query, Response, UploadFile
+from pydantic import TypeAdapter
 
 from service.answers import DatasetAnswer, Datasets, dataset_answer
 from service.callers import Caller, Reader, Writer
 from service.dataset_form import OptionsForm, known_fields
+from service.etags import NOT_MODIFIED, IfNoneMatch, tagged
 from service.filters import DatasetFilter
 from service.ingest import store_file
 from service.problems import Problem, documented
 from service.records import Dataset
-from service.rooms import Cursor, Limit, Moment, Rooms, RoomsOf, cursor_problem, is_id, not_found, seconds_of
+from service.rooms import (
+    Cursor,
+    Limit,
+    Moment,
+    Rooms,
+    RoomsOf,
+    cursor_problem,
+    forget_blobs,
+    is_id,
+    not_found,
+    seconds_of,
+)  # fmt: skip
 
 __all__ = ["find_dataset", "router"]
 
 router = APIRouter(prefix="/v1/datasets", tags=["datasets"])
+ANSWER = TypeAdapter(DatasetAnswer)
 
 
 @router.post(
@@ -45,6 +59,8 @@ def add_dataset(
     Arrays: NPY, NPZ, their axes named in ``axes``. What has more than ``max_points`` points is made smaller.
     """
     settings, options = rooms.settings, form.options
+    if len(files) > settings.max_signals:
+        raise Problem.of_field("files", f"{len(files)} files", f"must be at most {settings.max_signals}")
     if len(files) != 1:
         raise Problem.of_field("files", f"{len(files)} files", "one file makes a dataset: send exactly one")
     if options.max_points > settings.max_points:
@@ -83,13 +99,34 @@ def list_datasets(
     return Datasets(items=[dataset_answer(dataset) for dataset in page.items], next_cursor=page.next_cursor)
 
 
-@router.get("/{dataset_id}", summary="Show a dataset", response_model=DatasetAnswer, responses=documented(404))
-def show_dataset(rooms: RoomsOf, caller: Reader, dataset_id: str) -> DatasetAnswer:
+@router.get(
+    "/{dataset_id}",
+    summary="Show a dataset",
+    response_model=DatasetAnswer,
+    responses={**NOT_MODIFIED, **documented(404, 422)},
+)
+def show_dataset(rooms: RoomsOf, caller: Reader, dataset_id: str, if_none_match: IfNoneMatch = None) -> Response:
     """One dataset."""
+    return tagged(ANSWER, dataset_answer(_visible(rooms, caller, dataset_id)), if_none_match)
+
+
+@router.delete("/{dataset_id}", status_code=204, summary="Delete a dataset", responses=documented(404, 409))
+def delete_dataset(rooms: RoomsOf, caller: Writer, dataset_id: str) -> None:
+    """With its bytes. While there are studies of it: 409."""
+    dataset = _visible(rooms, caller, dataset_id)
+    outcome = rooms.store.delete_dataset(dataset.id)
+    if outcome == "used":
+        raise Problem(409, "there are studies of this dataset: delete them first", kind="in-use")
+    if outcome == "unknown":
+        raise not_found("dataset", dataset_id)
+    forget_blobs(rooms, [signal.blob_key for signal in dataset.signals])
+
+
+def _visible(rooms: Rooms, caller: Caller, dataset_id: str) -> Dataset:
     dataset = find_dataset(rooms, caller, dataset_id)
     if dataset is None:
         raise not_found("dataset", dataset_id)
-    return dataset_answer(dataset)
+    return dataset
 
 
 def find_dataset(rooms: Rooms, caller: Caller, dataset_id: str) -> Dataset | None:

@@ -10,7 +10,7 @@ from service.pages import report, start
 from service.pages.assets import policy
 from service.problems import documented
 from service.rooms import RoomsOf
-from service.routes_studies import find_study
+from service.study_queries import visible_study
 
 __all__ = ["router"]
 
@@ -34,7 +34,7 @@ def show_report(rooms: RoomsOf, caller: Reader, study_id: str) -> HTMLResponse:
 
     While the study runs the page shows its progress and the best so far, and follows it.
     """
-    study = find_study(rooms, caller, study_id)
+    study = visible_study(rooms, caller, study_id)
     every = rooms.settings.retry_after_seconds
     return _page(report.report_page(rooms.store, rooms.blobs, study, live=True, every=every), report.SCRIPT)
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 __all__ = [
+    "MOST_FAMILIES",
     "OF_WAVES",
     "ActivationRequest",
     "BiasRequest",
@@ -27,6 +28,7 @@ __all__ = [
     "ShareRequest",
     "StudyRequest",
     "Training",
+    "WebhookRequest",
 ]
 
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
@@ -138,6 +140,7 @@ FixedBias = (
     Annotated[Annotated[FixedShare, Tag("<object>")] | Annotated[RuleName, Tag("<plain>")], Discriminator(_kind)] | None
 )
 OF_WAVES = "sine, finer, hosc, sinc, exp_sin"
+MOST_FAMILIES = 16  # of one study
 SEARCHED = "a range is searched, a number is fixed, null takes the default range"
 
 
@@ -242,11 +245,18 @@ ObjectiveRequest = Annotated[
 ]
 
 
+class WebhookRequest(Request):
+    """Whom to tell when the study has ended. The secret signs the message and is shown to nobody."""
+
+    url: str = Field(min_length=1, max_length=2048, description="an https address that takes a POST")
+    secret: str = Field(min_length=16, max_length=255, description="of at least 16 letters; signs with HMAC-SHA256")
+
+
 class StudyRequest(Request):
     """Which initialisation suits this dataset best? Everything but the first two fields has a default."""
 
     dataset_id: str
-    activations: list[ActivationRequest] = Field(min_length=1, max_length=16)
+    activations: list[ActivationRequest] = Field(min_length=1, max_length=MOST_FAMILIES)
     network: NetworkRequest = NetworkRequest()
     training: Training = Training()
     search: Search = Search()
@@ -260,6 +270,7 @@ class StudyRequest(Request):
     baselines: list[str] | None = Field(
         default=None, description="rules to compare with; null: the customary ones of each family"
     )
+    webhook: WebhookRequest | None = Field(default=None, description="whom to tell when the study has ended")
     reuse: bool = Field(
         default=True,
         description="answer with the study that was asked for in the same words, if there is one, and let a new one "

@@ -26,6 +26,7 @@ class Settings(BaseSettings):
 
     max_upload_bytes: int = Field(default=20 * MEGABYTE, gt=0, description="of one uploaded file")
     max_json_bytes: int = Field(default=MEGABYTE, gt=0, description="of a JSON body")
+    max_signals: int = Field(default=64, gt=0, description="files of one dataset")
     max_pixels: int = Field(default=50_000_000, gt=0, description="of an uploaded image, before downscaling")
     max_points: int = Field(default=1_048_576, gt=0, description="largest max_points that a client may ask for")
     decode_seconds: float = Field(default=30.0, gt=0, description="for the reading of one upload")
@@ -45,6 +46,19 @@ class Settings(BaseSettings):
     max_studies: int = Field(default=10_000, gt=0, description="studies kept for one key, unless the key says so")
     requests_per_minute: int = Field(
         default=1200, gt=0, description="of one key at one API process, unless the key says so"
+    )
+
+    max_wait_seconds: float = Field(default=60.0, gt=0, description="of a request that waits for a study to change")
+    max_watchers: int = Field(
+        default=32, gt=0, description="of one key at one API process: event streams, and requests that wait"
+    )
+    watch_seconds: float = Field(default=0.5, gt=0, description="between two looks at a study that is watched")
+    webhook_private_addresses: bool = Field(
+        default=False, description="whether webhooks may reach private and loopback addresses, and do so without TLS"
+    )
+    webhook_attempts: int = Field(default=8, gt=0, description="after which a webhook is given up")
+    webhook_pause_seconds: float = Field(
+        default=5.0, gt=0, description="before a webhook's second attempt; four times as long before each next one"
     )
 
     ray_address: str = Field(

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from service import store_asks, store_datasets, store_leases, store_studies, trial_records
+from service import store_asks, store_datasets, store_deletes, store_leases, store_studies, trial_records
 from service.cursors import position
 from service.database import current_version, mismatch, writing
 from service.filters import DatasetFilter, StudyFilter
@@ -139,7 +139,7 @@ class Store:
                 store_asks.check_quotas(session, terms)
                 marks = (fingerprint, kinship)
                 study = store_studies.add(session, plan, dataset_id, request, warnings, marks, terms.owner)
-                store_asks.attach(session, study.id, terms, new=True)
+                store_asks.attach(session, study.id, terms)
             return study
 
         return self._write(work)
@@ -148,9 +148,15 @@ class Store:
         """The study that an Idempotency-Key has made. Raises KeyReusedError."""
         return self._read(lambda session: store_asks.replayed(session, terms))
 
-    def remember(self, study_id: str, terms: Terms) -> None:
-        """Answer the same request under its Idempotency-Key with this study from now on."""
-        self._write(lambda session: store_asks.attach(session, study_id, terms, new=False))
+    def join_study(self, study_id: str, terms: Terms) -> None:
+        """Note the Idempotency-Key and the webhook of a request that is answered with a study that was there."""
+
+        def work(session: Session) -> None:
+            store_asks.wait_turn(session, terms.owner)
+            if store_asks.replayed(session, terms) is None:
+                store_asks.attach(session, study_id, terms)
+
+        self._write(work)
 
     def same_study(self, fingerprint: str, owner: str = "") -> Study | None:
         """The newest study of the same request and owner that is queued, running or completed."""
@@ -186,6 +192,18 @@ class Store:
         nothing.
         """
         return self._write(lambda session: store_studies.cancel(session, study_id))
+
+    def delete_study(self, study_id: str) -> Literal["deleted", "unfinished", "unknown"]:
+        """Delete a study that has ended or still waits, with its runs and trials; one that a runner holds stays."""
+        return self._write(lambda session: store_deletes.study(session, study_id))
+
+    def delete_dataset(self, dataset_id: str) -> Literal["deleted", "used", "unknown"]:
+        """Delete a dataset that no study refers to. Its blobs are the caller's to remove: see ``blob_used``."""
+        return self._write(lambda session: store_deletes.dataset(session, dataset_id))
+
+    def blob_used(self, blob_key: str) -> bool:
+        """Whether anything that is stored refers to a blob."""
+        return self._read(lambda session: store_deletes.blob_used(session, blob_key))
 
     # Studies, as the runner that holds the lease works on them
 

@@ -103,8 +103,8 @@ def check_quotas(session: Session, terms: Terms) -> None:
             raise QuotaError(field, found, most)
 
 
-def attach(session: Session, study_id: str, terms: Terms, *, new: bool) -> None:
-    """Note what belongs to a study: the Idempotency-Key, and for a new one whom to tell."""
+def attach(session: Session, study_id: str, terms: Terms) -> None:
+    """Note what belongs to a request for a study: its Idempotency-Key, and whom to tell at the study's end."""
     now = session.scalar(select(clock()))
     if terms.idempotency_key is not None:
         stale = IdempotencyRow.created <= clock() - REMEMBERED_SECONDS
@@ -114,6 +114,6 @@ def attach(session: Session, study_id: str, terms: Terms, *, new: bool) -> None:
                 owner=terms.owner, key=terms.idempotency_key, body_hash=terms.body_hash, study_id=study_id, created=now
             )
         )
-    if new and terms.webhook is not None:
+    if terms.webhook is not None:
         target = terms.webhook
         session.add(WebhookRow(study_id=study_id, url=target.url, secret=target.secret, attempts=0, next_attempt=now))

@@ -84,6 +84,7 @@ def _idempotency() -> None:
 def _webhooks() -> None:
     op.create_table(
         "vi3nr_webhooks",
+        sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("study_id", sa.String(32), nullable=False),
         sa.Column("url", sa.String(2048), nullable=False),
         sa.Column("secret", sa.String(255), nullable=False),
@@ -92,8 +93,9 @@ def _webhooks() -> None:
         sa.Column("delivered", sa.Float(53), nullable=True),
         sa.Column("error", sa.String(), nullable=True),
         sa.ForeignKeyConstraint(["study_id"], ["vi3nr_studies.id"], name="fk_vi3nr_webhooks_study_id"),
-        sa.PrimaryKeyConstraint("study_id", name="pk_vi3nr_webhooks"),
+        sa.PrimaryKeyConstraint("id", name="pk_vi3nr_webhooks"),
     )
+    op.create_index("ix_vi3nr_webhooks_study_id", "vi3nr_webhooks", ["study_id"])
     op.create_index("ix_vi3nr_webhooks_next_attempt", "vi3nr_webhooks", ["next_attempt"])
 
 
