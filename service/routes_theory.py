@@ -28,7 +28,7 @@ def list_activations(_: Reader) -> Activations:
 
 
 @router.post("/theory", summary="Moments and stable sigma_p of an activation", responses=documented(400, 413, 415, 422))
-def tell_theory(request: TheoryRequest) -> TheoryAnswer:
+def tell_theory(_: Asker, request: TheoryRequest) -> TheoryAnswer:
     """For any family or formula and any ratio of widths: the stable ``sigma_p`` and its kind, and moments, gain,
     condition and stability bias at it or at the ``sigma_p`` that is given. Every name of the scale is taken.
     """
