@@ -50,7 +50,7 @@ __all__ = ["main", "play", "study"]
 TOGETHER = 4  # rounds that a service lives for
 START_SEEDS = 2  # different undisturbed studies
 WITHIN = 6.0  # seconds from a round's begin in which its faults begin
-PATIENCE = 300.0  # seconds after the last fault
+PATIENCE = 900.0  # seconds after the last fault: a Ray takes minutes to start on a machine that others use
 COUNTS = ("lost_trials", "duplicate_trials", "stuck_studies", "wrong_results", "open_trials", "taken_back")
 
 
