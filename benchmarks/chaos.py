@@ -15,6 +15,7 @@ again.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import random
 import signal
@@ -30,7 +31,7 @@ from typing import Any
 from starlette.testclient import TestClient
 
 from benchmarks.chaos_faults import FAULTS, possible
-from benchmarks.chaos_house import House
+from benchmarks.chaos_house import House, wait_until
 from benchmarks.chaos_witness import Witness, answer_of, picture
 from benchmarks.idle_trainer import IdleTrainer
 from service.app import create_app
@@ -49,7 +50,7 @@ __all__ = ["main", "play", "study"]
 TOGETHER = 4  # rounds that a service lives for
 START_SEEDS = 2  # different undisturbed studies
 WITHIN = 6.0  # seconds from a round's begin in which its faults begin
-PATIENCE = 300.0  # seconds after the last fault
+PATIENCE = 900.0  # seconds after the last fault: a Ray takes minutes to start on a machine that others use
 COUNTS = ("lost_trials", "duplicate_trials", "stuck_studies", "wrong_results", "open_trials", "taken_back")
 
 
@@ -112,6 +113,8 @@ def play(house: House, seed: int, number: int, known: dict[str, Any], only: Sequ
     draw = random.Random(f"{seed} {number} {house.database}")
     names = list(only) or draw.sample(possible(house), draw.choice((1, 2, 3)))
     plan = sorted((draw.uniform(0.3, WITHIN), name) for name in names)
+    with contextlib.suppress(TimeoutError):  # faults are to meet work, not a service that starts
+        wait_until(lambda: house.below_runner("ray::_TrainerActor"), "trainers", PATIENCE)
     begun, witness, done = time.monotonic(), Witness(house.service.url), []
     dataset = persistently(witness.upload)
     start = number % START_SEEDS

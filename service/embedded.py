@@ -142,20 +142,23 @@ class Embedded:
         check_binding(self._settings, self._host)
         with opened(self._settings.url) as engine:
             upgrade(engine)
+        api, dashboard = (self._listen(port) for port in self._ports)
+        self.url, self.dashboard_url = (f"http://{_address(listener)}" for listener in (api, dashboard))
+        self._begin("api", api)  # it is waited for, and needs none of Optuna's tables
         from workers.storage import open_storage
 
         open_storage(self._settings.url).engine.dispose()
-        api, dashboard = (self._listen(port) for port in self._ports)
-        self.url, self.dashboard_url = (f"http://{_address(listener)}" for listener in (api, dashboard))
-        for name, listener in (("api", api), ("runner", None), ("dashboard", dashboard)):
-            descriptor = () if listener is None else (listener.fileno(),)
-            arguments = [] if listener is None else ["--fd", str(listener.fileno())]
-            child = Child(name, arguments, self._settings, descriptor)
-            self.children[name] = child
-            child.start()
+        self._begin("runner")
         self._await_ready()
+        self._begin("dashboard", dashboard)
         self._supervisor = threading.Thread(target=self._supervise, name="supervisor", daemon=True)
         self._supervisor.start()
+
+    def _begin(self, name: str, listener: socket.socket | None = None) -> None:
+        descriptor = () if listener is None else (listener.fileno(),)
+        arguments = [] if listener is None else ["--fd", str(listener.fileno())]
+        self.children[name] = Child(name, arguments, self._settings, descriptor)
+        self.children[name].start()
 
     def _listen(self, port: int) -> socket.socket:
         try:

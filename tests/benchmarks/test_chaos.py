@@ -12,9 +12,10 @@ FAULTS = ("kill the API", "restart PostgreSQL", "kill a trainer", "clock jump")
 
 
 @pytest.mark.timeout(600)
-def test_a_round_loses_nothing_and_leaves_nothing_behind():
+def test_a_round_loses_nothing_and_leaves_nothing_behind(monkeypatch):
     """The API, a trainer and PostgreSQL are killed and the clock jumps while two studies run: both end, with exactly
     the trials asked for and the answer of an undisturbed run; afterwards no process, port or folder is left."""
+    monkeypatch.setattr(chaos, "PATIENCE", 400.0)
     known = chaos.undisturbed("idle", seeds=(0,))
     with House("postgresql", "idle") as house:
         played = chaos.play(house, seed=0, number=0, known=known, only=FAULTS)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -46,3 +48,25 @@ def test_no_process_outlives_an_owner_that_is_killed(tmp_path: Path) -> None:
         owner.kill()
         assert psutil.wait_procs(descendants, timeout=30)[1] == []
         assert not directory.exists()
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 60.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_nothing_is_left_of_a_ray_whose_owner_is_killed_while_it_starts(tmp_path: Path) -> None:
+    """kill -9 when Ray has made its folders but no trainer answers yet: processes and folder go all the same."""
+    script = tmp_path / "owner.py"
+    script.write_text(OWNER)
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    with subprocess.Popen([sys.executable, str(script)], stdin=subprocess.PIPE, env=environment) as owner:
+        pattern = f"vi3nr-{owner.pid}-*"
+        wait_for(lambda: list(Path("/tmp").glob(f"{pattern}/session_*/sockets")))
+        (directory,) = Path("/tmp").glob(pattern)
+        owner.kill()
+    wait_for(lambda: not directory.exists())
+    using = [p for p in psutil.process_iter(["cmdline"]) if str(directory) in " ".join(p.info["cmdline"] or [])]
+    assert psutil.wait_procs(using, timeout=30)[1] == []
