@@ -52,7 +52,7 @@ def search_file(
     data = file.read_bytes()
     database = make_engine(settings.url)
     upgrade(database)
-    store, blobs = Store(database), BlobStore(settings.blob_dir)
+    store, blobs = Store(database), BlobStore(settings.blob_place)
     reader = Reader(settings)
     dataset, _ = store_file(store, blobs, reader, file.name, data, Options(max_points=max_points))
     reader.close()

@@ -24,6 +24,10 @@ class Settings(BaseSettings):
     database_url: str = Field(default="", description="empty: SQLite in data_dir; or postgresql+psycopg://...")
     database_password_file: Path | None = Field(default=None, description="a file with the password of database_url")
 
+    blob_url: str = Field(
+        default="", description="empty: a folder in data_dir; or an object store, s3://bucket/prefix (needs s3fs)"
+    )
+
     max_upload_bytes: int = Field(default=20 * MEGABYTE, gt=0, description="of one uploaded file")
     max_json_bytes: int = Field(default=MEGABYTE, gt=0, description="of a JSON body")
     max_signals: int = Field(default=64, gt=0, description="files of one dataset")
@@ -91,5 +95,10 @@ class Settings(BaseSettings):
 
     @property
     def blob_dir(self) -> Path:
-        """The folder of the blobs."""
+        """The folder of the blobs, where they lie in one."""
         return self.data_dir.absolute() / "blobs"
+
+    @property
+    def blob_place(self) -> Path | str:
+        """Where blobs lie: what ``BlobStore`` takes."""
+        return self.blob_url or self.blob_dir

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vi3nr.grids import array_signal, grid_coordinates, sound_signal, to_unit, to_values
+from vi3nr.grids import array_signal, grid_coordinates, grid_signal, sound_signal, to_unit, to_values
 from vi3nr.signals import image_signal
+from vi3nr.spectrum import energy_frequency
 
 
 def test_a_picture_is_the_same_grid_as_any_array() -> None:
@@ -58,6 +59,13 @@ def test_an_array_is_scaled_from_its_smallest_to_its_largest() -> None:
     values = np.array([10.0, 20.0, 40.0, 50.0]).reshape(2, 2, 1)
     assert array_signal(values).values.ravel().tolist() == [-1.0, -0.5, 0.5, 1.0]
     assert array_signal(values, (20.0, 40.0)).values.ravel().tolist() == [-1.0, -1.0, 1.0, 1.0]
+
+
+def test_a_sounds_frequency_is_found_in_the_units_of_its_coordinates() -> None:
+    """50 half waves over [-1, 1] have the angular frequency 25 pi; over [0, 1] twice that, for the span is half."""
+    wave = np.cos(np.pi * 50 * (np.arange(2000) + 0.5) / 2000)[:, None]
+    for coordinate_range, expected in (((-1.0, 1.0), 25 * np.pi), ((0.0, 1.0), 50 * np.pi)):
+        assert energy_frequency(grid_signal(wave, "sound", coordinate_range), 0.95) == pytest.approx(expected, rel=1e-3)
 
 
 @pytest.mark.parametrize(
