@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from service import routes_datasets, routes_health, routes_studies, routes_theory
+from service import routes_datasets, routes_health, routes_pages, routes_studies, routes_theory
 from service.blobs import BlobStore
 from service.body_limit import BodyLimit
 from service.callers import KeyGuard
@@ -57,7 +57,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     rooms = Rooms(settings, Store(engine), BlobStore(settings.blob_dir), reader, KeyRing(engine))
     app.state.rooms = rooms
-    for routes in (routes_datasets, routes_studies, routes_theory, routes_health):
+    for routes in (routes_datasets, routes_studies, routes_pages, routes_theory, routes_health):
         app.include_router(routes.router)
     add_problem_handlers(app)
     uploads = {routes_datasets.router.prefix: settings.max_upload_bytes + FORM_OVERHEAD}

@@ -12,19 +12,21 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
 from sqlalchemy.exc import OperationalError
 
 from service.blobs import BlobStore
+from service.keepsakes import pack
 from service.records import ClaimedStudy, LeaseLost
 from service.states import StudyState
 from service.store import Store
 from vi3nr.signals import Signal
 from workers.engine import Engine
 from workers.events import Event, RunFinished, StudyCompleted, StudyFailed, StudyProgressed, TrialFinished
-from workers.result import ProgressNote
+from workers.result import ProgressNote, StudyResult
 from workers.storage import StorageUnavailableError, persistently
 
 __all__ = ["Runner"]
@@ -159,7 +161,7 @@ class Runner:
             case StudyProgressed():
                 self._notes[study_id] = event.progress
             case StudyCompleted():
-                self._write(self._store.complete, study_id, lease, event.result)
+                self._write(self._store.complete, study_id, lease, self._with_keepsake(event))
                 self._drop(study_id)
             case StudyFailed():
                 log.error("study %s failed: %s", study_id, event.error)
@@ -167,6 +169,14 @@ class Runner:
                 self._drop(study_id)
             case TrialFinished():
                 log.info("study %s %s trial %d %s", study_id, event.family, event.number, event.state)
+
+    def _with_keepsake(self, event: StudyCompleted) -> StudyResult:
+        """The result, which names where its report's pictures lie; a full disk costs the pictures, not the answer."""
+        try:
+            return replace(event.result, keepsake=self._blobs.put(pack(event.exhibits, event.devices)))
+        except OSError:
+            log.exception("the pictures of study %s cannot be kept", event.study_id)
+            return event.result
 
     def _write(self, write: Callable[..., object], study_id: str, lease: int, *facts: object) -> None:
         """A write under the lease; when another runner holds the study by now, it is dropped here."""

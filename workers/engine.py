@@ -240,11 +240,15 @@ class Engine:
 
     def _tell(self, study_id: str, program: StudyProgram) -> None:
         note = program.progress()
-        completed = StudyCompleted(study_id, program.result()) if program.done else None
+        completed = self._completed(study_id, program) if program.done else None
         self._events.append(StudyProgressed(study_id, note))
         if completed is not None:
             self._events.append(completed)
             self._remove(study_id)
+
+    def _completed(self, study_id: str, program: StudyProgram) -> StudyCompleted:
+        devices = tuple(device.kind for device in self._pool.devices())
+        return StudyCompleted(study_id, program.result(), program.exhibits(), devices)
 
     def _guarded(self, study_id: str, call: Callable[[], T]) -> T | None:
         """``call()``; whatever goes wrong in a study's own program fails this study and no other."""

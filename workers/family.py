@@ -13,6 +13,7 @@ from vi3nr.ensemble.interface import Progress
 from workers.arms import ArmSpec, as_found_arms, customary_arms, finalist_arm, theory_arm
 from workers.confirm import leading_finalists, missing_runs
 from workers.events import Event, Run
+from workers.exhibits import Trained
 from workers.jobs import Job, Setting
 from workers.outcomes import Outcome
 from workers.plan import FamilyPlan, StudyPlan
@@ -139,6 +140,22 @@ class FamilyProgram:
         return family_result(
             self.family, arms, replicates=plan.seeds, trials=self.trials.finished, objective=plan.objective
         )
+
+    def trained(self) -> list[Trained]:
+        """Networks to look at, once the phase is ``done``: the winner's, and what it is compared with.
+
+        An arm whose every replicate was trained before this process took the study up is left out.
+        """
+        result = self.result()
+        usual = [] if result.comparison is None else [result.comparison.baseline]
+        names = [result.winner.name, *usual, *[arm.name for arm in result.arms if arm.kind == "finalist"][:1]]
+        specs = {arm.name: arm for arm in self._arms}
+        found = [(specs[name], self.runs.trained(name)) for name in dict.fromkeys(names)]
+        return [
+            Trained(self.family, arm.name, arm.kind, arm.config, confirmation_seed(self._plan.seed, one[0]), one[1])
+            for arm, one in found
+            if one is not None
+        ]
 
     @property
     def settled(self) -> bool:

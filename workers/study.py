@@ -8,6 +8,8 @@ from vi3nr.activations import family_of
 from vi3nr.ensemble.interface import Progress
 from vi3nr.signals import Signal
 from workers.events import Event, Run
+from workers.exhibitor import exhibits
+from workers.exhibits import Exhibit
 from workers.family import PHASES, FamilyProgram
 from workers.jobs import Job, Setting
 from workers.plan import FamilyPlan, StudyPlan
@@ -54,7 +56,7 @@ class StudyProgram:
         _check(plan)
         self._clock = clock
         self.plan, self.signal_key = plan, signal_key
-        self._points, self._channels = signal.values.shape[0], signal.values.shape[1]
+        self._signal = signal
         self.outbox: list[Event] = []
         self._programs = [
             _family_program(plan, family, signal, runs, signal_key, lease, storage, fence, self.outbox)
@@ -153,7 +155,12 @@ class StudyProgram:
         """The answer, once ``done``."""
         results = [program.result() for program in self._programs]
         ended = self._programs[0].trials.ended or "trials"
-        return study_result(self.plan, results, ended, points=self._points, channels=self._channels)
+        points, channels = self._signal.values.shape
+        return study_result(self.plan, results, ended, points=points, channels=channels)
+
+    def exhibits(self) -> tuple[Exhibit, ...]:
+        """What the report shows besides the numbers, once ``done``."""
+        return exhibits([one for program in self._programs for one in program.trained()], self._signal)
 
     def _trials_total(self) -> int:
         """As many as the budget has, or as there are once the search has ended."""
