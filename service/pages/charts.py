@@ -17,8 +17,9 @@ from vi3nr.plots import Axis, axis_of
 __all__ = ["Chart", "Frame", "Line", "line_chart"]
 
 WIDTH, HEIGHT = 480, 300
-LEFT, RIGHT, TOP, BOTTOM = 58, 14, 12, 46
+LEFT, RIGHT, TOP, BOTTOM = 66, 14, 12, 46
 ROW = 20  # of the legend
+RANK = ("winner", "usual", "theory", "other")  # in the legend
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,8 @@ class Chart:
 class Frame:
     """The plotting area of a chart: pixels of values, ticks, labels."""
 
-    def __init__(self, x: Axis, y: Axis, height: int = HEIGHT) -> None:
-        self.x, self.y, self.height = x, y, height
+    def __init__(self, x: Axis, y: Axis, height: int = HEIGHT, *, grid: bool = True) -> None:
+        self.x, self.y, self.height, self.grid = x, y, height, grid
         self.bottom = height - BOTTOM
 
     def draw(self, chart: Chart) -> list[Markup]:
@@ -64,7 +65,8 @@ class Frame:
         parts = []
         for mark in y.ticks():
             at = round(y(mark), 1)
-            parts.append(Markup("<path class='grid' d='M{} {}H{}'/>").format(LEFT, at, WIDTH - RIGHT))
+            line = ("grid", f"H{WIDTH - RIGHT}") if self.grid else ("axis", "h-5")
+            parts.append(Markup("<path class='{}' d='M{} {}{}'/>").format(line[0], LEFT, at, line[1]))
             parts.append(
                 Markup("<text class='tick' x='{}' y='{}' text-anchor='end'>{}</text>").format(
                     LEFT - 7, at + 4, _plain(mark)
@@ -115,7 +117,9 @@ def line_chart(chart: Chart, lines: Sequence[Line]) -> Markup:
     parts += frame.draw(chart)
     for line, rows in shown:
         parts += _draw(line, rows, x, y)
-    entries = [(line, line.label) for line, _ in shown if line.label]
+    entries = sorted(
+        ((line, line.label) for line, _ in shown if line.label), key=lambda entry: RANK.index(entry[0].style)
+    )
     return svg(chart, parts, [_key(line, label) for line, label in entries] + _shade_key(chart), HEIGHT)
 
 
@@ -159,7 +163,7 @@ def _draw(line: Line, rows: Sequence[tuple[float, float, float, float]], x: Axis
         for px, py, low, high in at:
             if line.low is not None:
                 parts.append(Markup("<path class='bar {}' d='M{} {}V{}'/>").format(line.style, px, low, high))
-            parts.append(Markup("<circle class='dot {}' cx='{}' cy='{}' r='3.5'/>").format(line.style, px, py))
+            parts.append(Markup("<circle class='dot {}' cx='{}' cy='{}' r='4'/>").format(line.style, px, py))
     return parts
 
 
@@ -171,7 +175,7 @@ def _key(line: Line, label: str) -> tuple[Markup, str]:
         kind = f"line {line.style}{' dashed' if line.dashed else ''}"
         mark += Markup("<path class='{}' d='M0 0H26'/>").format(kind)
     if line.points:
-        mark += Markup("<circle class='dot {}' cx='13' cy='0' r='3.5'/>").format(line.style)
+        mark += Markup("<circle class='dot {}' cx='13' cy='0' r='4'/>").format(line.style)
     return mark, label
 
 

@@ -69,7 +69,7 @@ def variance_plot(layers: Sequence[LayerVariance], quantity: str) -> Markup:
     return line_chart(
         chart,
         [
-            Line("theory", "theory", index, column(""), dashed=True),
+            Line("theory", "theory", index, column("")),
             Line("theory at the signal's own coordinates", "usual", index, column("_by_point"), dashed=True),
             Line("measured, ± 1 std between networks", "winner", index, measured, low, high, points=True, joined=False),
         ],

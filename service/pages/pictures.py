@@ -54,6 +54,7 @@ class Reconstructions:
     pictures: tuple[Picture, ...]
     html: Markup
     note: str
+    scale: Markup  # of the colours
 
 
 def reconstructions(signal: Signal, shown: Sequence[Shown], name: str) -> Reconstructions | None:
@@ -87,9 +88,19 @@ def _image(signal: Signal, shown: Sequence[Shown], name: str) -> Reconstructions
     thinned = f" Every {stride}th pixel of each row and column is shown." if stride > 1 else ""
     note = (
         f"Error: mean over the channels of the absolute difference, on one scale from 0 (dark) to {top:.1%} of the "
-        f"range (bright).{thinned}"
+        f"range (bright); 99.5 % of the pixels lie on it.{thinned}"
     )
-    return Reconstructions(tuple(pictures), Markup(""), note)
+    return Reconstructions(tuple(pictures), Markup(""), note, _colour_bar(f"{top:.1%}"))
+
+
+def _colour_bar(top: str) -> Markup:
+    """The scale of an error map."""
+    bar = picture_uri(viridis(np.linspace(0.0, 1.0, 64)[None]))
+    return Markup(
+        "<svg class='chart' viewBox='0 0 240 34'><image x='0' y='0' width='240' height='14' "
+        "preserveAspectRatio='none' href='{}'/><text class='tick' x='0' y='30'>0</text>"
+        "<text class='tick' x='240' y='30' text-anchor='end'>{}</text></svg>"
+    ).format(bar, top)
 
 
 def _values(exhibit: Exhibit, signal: Signal, stride: int) -> np.ndarray:

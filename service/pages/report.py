@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from service.blobs import BlobStore
 from service.keepsakes import Keepsake, unpack
 from service.pages import words
 from service.pages.answers import Answer, answer_of
+from service.pages.arm_plot import arm_plot
 from service.pages.assets import policy, render
 from service.pages.layer_plots import curve_plot, variance_plot
 from service.pages.pictures import Reconstructions, Shown, reconstructions
@@ -32,6 +34,7 @@ from workers.seeds import confirmation_seed
 __all__ = ["SCRIPT", "report_page"]
 
 SCRIPT = "report.js"
+FEWEST = 6  # trials of a running search that a surface is shown for
 
 
 @dataclass(frozen=True)
@@ -62,8 +65,14 @@ class FamilyBlock:
     answer: Answer
     search: SearchBlock
     curves: Markup
+    arms: Markup
     pictures: Reconstructions | None
     layers: list[LayersBlock]
+
+    @property
+    def diverged(self) -> bool:
+        """Whether the table has to say so."""
+        return any(arm.diverged for arm in self.result.arms)
 
 
 def report_page(store: Store, blobs: BlobStore, study: Study, *, live: bool, every: int = 2) -> str:
@@ -136,6 +145,7 @@ def _family(
         answer_of(family, result.unit),
         _search(store, study, family.family),
         curve_plot([r for r in runs if r.family == family.family], family.winner.name, usual, names, result.steps),
+        arm_plot(family, result.unit),
         None if signal is None else reconstructions(signal, shown, dataset.name),
         [
             LayersBlock(one.title, one.exhibit, (
@@ -155,7 +165,7 @@ def _signal(blobs: BlobStore, dataset: Dataset) -> Signal | None:
 
 def _search(store: Store, study: Study, family: str) -> SearchBlock:
     axes, trials = store.observed(study, family)
-    surface = family_surface(study, family, axes, trials)
+    surface = family_surface(study, family, axes, trials) if len(trials) >= FEWEST or study.state in FINISHED else None
     unit, one = objective_of(study).unit, decibel(study)
     plots: tuple[Markup, list[tuple[AxisResponse, Markup]]] = (Markup(""), [])
     if surface is not None:
@@ -185,8 +195,8 @@ def _facts(
     if study.progress is not None:
         facts.append(("Device time", words.duration(study.progress.device_seconds)))
     if keepsake is not None:
-        facts.append(("Device", ", ".join(f"{keepsake.devices.count(kind)} {kind.upper()} trainer(s)"
-                                          for kind in dict.fromkeys(keepsake.devices))))  # fmt: skip
+        counts = Counter(kind.upper() for kind in keepsake.devices)
+        facts.append(("Trainers", ", ".join(f"{count} on {kind}" for kind, count in counts.items())))
         facts.append(("Versions", ", ".join(f"{name} {found}" for name, found in keepsake.versions.items())))
     facts += [(name, _time(seconds)) for name, seconds in
               (("Asked for", study.created), ("Started", study.started), ("Ended", study.finished))

@@ -52,7 +52,7 @@ def plane_plot(
         WORDS[plane.x],
         WORDS[plane.y],
     )
-    parts = [_heat(mean, bottom, top), *Frame(x, y, HEIGHT).draw(chart)]
+    parts = [_heat(mean, bottom, top), *Frame(x, y, HEIGHT, grid=False).draw(chart)]
     legend = [(_scale_bar(), f"expected score, {bottom:.1f} to {top:.1f} {unit}")]
     basin = _contours(mean, surface.best_mean - decibel, x, y)
     if basin:
@@ -63,7 +63,7 @@ def plane_plot(
         parts.append(Markup("<path class='halo' d='{}'/><path class='ideal' d='{}'/>").format(line, line))
         legend.append((_on_heat("<path class='ideal' d='M2 0H24'/>"), "the theory's own sigma_p"))
     parts += [_dot(one, score, plane, x, y, bottom, top) for one, score in _scored(trials)]
-    legend.append((_on_heat("<circle class='trial' cx='13' cy='0' r='4' fill='#21918c'/>"), "trials, by their score"))
+    legend.append((_on_heat(_trial(13, 0, "#21918c", 4.5)), "trials, by their score"))
     parts.append(
         Markup("<path class='best' transform='translate({} {})' d='M-7 0H7M0 -7V7'/>").format(
             round(x(surface.best[plane.x]), 1), round(y(surface.best[plane.y]), 1)
@@ -206,11 +206,15 @@ def _theory(surface: ResponseSurface, plane: Plane, x: Axis, y: Axis) -> str:
 
 
 def _dot(one: Observation, score: float, plane: Plane, x: Axis, y: Axis, bottom: float, top: float) -> Markup:
-    share = (score - bottom) / max(top - bottom, 1e-12)
-    return Markup("<circle class='trial' cx='{}' cy='{}' r='{}' fill='{}'/>").format(
-        round(x(one.params[plane.x]), 1), round(y(one.params[plane.y]), 1),
-        4.2 if one.score is not None else 3, hexadecimal(min(max(share, 0.0), 1.0)),
-    )  # fmt: skip
+    """A trial in the colour of its own score; a pruned one is smaller."""
+    share = min(max((score - bottom) / max(top - bottom, 1e-12), 0.0), 1.0)
+    return _trial(round(x(one.params[plane.x]), 1), round(y(one.params[plane.y]), 1), hexadecimal(share),
+                  5.0 if one.score is not None else 3.5)  # fmt: skip
+
+
+def _trial(x: float, y: float, colour: str, radius: float) -> Markup:
+    dot = "<circle class='ring' cx='{}' cy='{}' r='{}'/><circle class='trial' cx='{}' cy='{}' r='{}' fill='{}'/>"
+    return Markup(dot).format(x, y, radius + 1.5, x, y, radius, colour)
 
 
 def _on_heat(mark: str) -> Markup:

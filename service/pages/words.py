@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from service.records import Study
 from workers.result import Arm, Interval
 
-__all__ = ["arm_name", "between", "digits", "duration", "mean", "number", "progress", "scale", "signed"]
+__all__ = ["arm_name", "between", "digits", "duration", "mean", "number", "progress", "rule_name", "scale", "signed"]
 
 PHASES = {
     "search": "Searching",
@@ -43,8 +45,16 @@ def scale(family: str, sigma_a: float) -> str:
 
 def arm_name(arm: Arm) -> str:
     """Without the family, which stands above; a found one with its scale, which the usual ones name themselves."""
-    name = arm.name.removeprefix(f"{arm.family} ")
-    return f"{name}, {scale(arm.family, arm.sigma_a)}" if arm.kind == "finalist" else name
+    return f"{rule_name(arm)}, {scale(arm.family, arm.sigma_a)}" if arm.kind == "finalist" else _own(arm)
+
+
+def rule_name(arm: Arm) -> str:
+    """Without family and scale, for a table that has a column of scales."""
+    return re.sub(r", (sigma_a|omega) [^,]+", "", _own(arm))
+
+
+def _own(arm: Arm) -> str:
+    return arm.name.removeprefix(f"{arm.family} ")
 
 
 def duration(seconds: float) -> str:

@@ -1,6 +1,7 @@
 "use strict";
 const the = (id) => document.getElementById(id);
 const FINISHED = ["completed", "failed", "cancelled"], CHECKED = ["gaussian", "sine"];
+const FIRST = ["gaussian", "sine", "wire", "finer", "sinc", "gabor"]; // the others fold
 
 const ask = async (path, options = {}) => { // the JSON of a good answer; a problem's own sentence otherwise
   const key = the("key").value.trim() || sessionStorage.getItem("key");
@@ -28,12 +29,14 @@ const tell = (text, error = false) => {
 
 const families = async () => {
   const { items } = await ask("/v1/activations");
-  const rank = (one) => (CHECKED.includes(one.family) ? CHECKED.indexOf(one.family) : CHECKED.length);
+  const rank = (one) => (FIRST.indexOf(one.family) + 1 || FIRST.length + 1);
   items.sort((a, b) => rank(a) - rank(b));
-  the("families").append(...items.map((one) => element("label", {},
-    element("input", { type: "checkbox", name: "family", value: one.family, checked: CHECKED.includes(one.family) }),
-    element("span", { textContent: one.family }),
-    element("span", { className: "formula", textContent: one.formula }))));
+  for (const one of items) {
+    the(FIRST.includes(one.family) ? "families" : "more-families").append(element("label", {},
+      element("input", { type: "checkbox", name: "family", value: one.family, checked: CHECKED.includes(one.family) }),
+      element("span", { textContent: one.family }),
+      element("span", { className: "formula", textContent: one.formula })));
+  }
 };
 
 const show = (file) => {
