@@ -78,6 +78,7 @@ def search(
     seed: Annotated[int, typer.Option(help="Of the search.")] = 0,
     max_points: Annotated[int, typer.Option(help="The picture is downscaled to as many pixels.")] = 16384,
     output: Annotated[Path, typer.Option(help="Folder for the configs.")] = Path(),
+    report: Annotated[Path | None, typer.Option(help="Write the report, an HTML page, to this file.")] = None,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
@@ -93,9 +94,32 @@ def search(
         "confirm": {"finalists": finalists, "seeds": seeds},
     }
     try:
-        search_file(_settings(data_dir), file, max_points, request, output, as_json)
+        search_file(_settings(data_dir), file, max_points, request, output, as_json, report)
     except (Problem, OSError, RuntimeError, ValueError) as error:
         _refuse(_sentence(error))
+
+
+@app.command()
+def report(
+    study: Annotated[str, typer.Argument(help="Its id.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="File for the page.")] = Path("report.html"),
+    data_dir: DataDir = None,
+) -> None:
+    """Write the report of a study: one HTML page that needs no network."""
+    from service.blobs import BlobStore
+    from service.database import make_engine
+    from service.pages.report import write_report
+    from service.store import Store
+
+    settings = _settings(data_dir)
+    store = Store(make_engine(settings.url))
+    try:
+        if sentence := store.unready():
+            raise ValueError(sentence)
+        write_report(store, BlobStore(settings.blob_dir), study, output)
+    except (OSError, ValueError) as error:
+        _refuse(_sentence(error))
+    typer.echo(f"report: {output}")
 
 
 @app.command("init")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from rich.console import Console
 from rich.table import Table
 
@@ -9,7 +11,12 @@ from service.theories import TheoryAnswer
 from vi3nr.config import InitConfig
 from workers.result import Arm, FamilyResult, Interval, ProgressNote, StudyResult
 
-__all__ = ["print_init", "print_result", "print_theory", "progress_text", "snippet"]
+__all__ = ["file_name", "print_init", "print_result", "print_theory", "progress_text", "snippet"]
+
+
+def file_name(family: str) -> str:
+    """What the file of a family's best init config is called; a formula may hold a slash."""
+    return f"best-{re.sub('[^A-Za-z0-9]+', '_', family)}.json"
 
 
 def snippet(path: str) -> str:

@@ -9,8 +9,6 @@ import logging
 import math
 from collections.abc import Sequence
 
-import numpy as np
-
 from vi3nr.signals import Signal
 from workers.exhibits import Exhibit, LayerVariance, Trained, shown_points
 
@@ -18,6 +16,7 @@ __all__ = ["exhibits"]
 
 log = logging.getLogger(__name__)
 MOST_POINTS = 65_536  # that a reconstruction shows: 256 x 256 pixels
+LONGEST = 1_048_576  # the same of a sound, which could not be heard with samples left out
 MOST_OPERATIONS = 4e10  # multiplications for one exhibit: a second or two on one core
 NETWORKS = 8  # that variances are measured over
 MOST_DIAGNOSED = 1024  # points that they are measured at
@@ -41,18 +40,14 @@ def exhibits(trained: Sequence[Trained], signal: Signal) -> tuple[Exhibit, ...]:
 
 
 def _exhibit(one: Trained, signal: Signal) -> Exhibit:
-    import torch
-
     from vi3nr.diagnostics import diagnose
-    from vi3nr.networks import INR
+    from vi3nr.reconstruction import network_of, values_at
 
-    network = INR.from_config(one.config, seed=one.seed)
-    _fill(network, one.parameters)
-    most = max(2, min(MOST_POINTS, int(MOST_OPERATIONS / len(one.parameters))))
+    most = LONGEST if len(signal.shape) == 1 else MOST_POINTS
+    most = max(2, min(most, int(MOST_OPERATIONS / len(one.parameters))))
     stride = _stride(signal.shape, most)
-    chosen = shown_points(signal.shape, stride)
-    with torch.no_grad():
-        values = network(torch.from_numpy(signal.coordinates[chosen])).numpy()
+    chosen = signal.coordinates[shown_points(signal.shape, stride)]
+    values = values_at(network_of(one.config, one.parameters), chosen)
     found = diagnose(one.config, signal, networks=NETWORKS, points=max(16, min(MOST_DIAGNOSED, most // (3 * NETWORKS))))
     layers = tuple(
         LayerVariance(
@@ -76,19 +71,3 @@ def _stride(shape: tuple[int, ...], most: int) -> int:
     while math.prod(-(-side // stride) for side in shape) > most:
         stride += 1
     return stride
-
-
-def _fill(network: object, parameters: np.ndarray) -> None:
-    """Put flat parameters into a network's own; a complex number is a pair."""
-    import torch
-
-    assert isinstance(network, torch.nn.Module)
-    place = 0
-    with torch.no_grad():
-        for parameter in network.parameters():
-            real = torch.view_as_real(parameter) if parameter.is_complex() else parameter
-            part = parameters[place : place + real.numel()]
-            real.copy_(torch.tensor(part).view_as(real))
-            place += real.numel()
-    if place != len(parameters):
-        raise ValueError(f"the network has {place} parameters, got {len(parameters)}")

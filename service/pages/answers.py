@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import base64
-import re
 from dataclasses import dataclass
 
 from service.pages import words
-from service.render import snippet
+from service.render import file_name, snippet
 from workers.result import FamilyResult
 
-__all__ = ["Answer", "Tile", "answer_of", "file_name"]
+__all__ = ["Answer", "Tile", "answer_of"]
 
 HEADLINES = {
     "better": "This initialisation beats the usual ones",
@@ -40,11 +39,6 @@ class Answer:
     snippet: str
     file: str
     config: str  # data URI of the init config's JSON
-
-
-def file_name(family: str) -> str:
-    """What the init config's file is called; a formula may hold a slash."""
-    return f"best-{re.sub('[^A-Za-z0-9]+', '_', family)}.json"
 
 
 def answer_of(family: FamilyResult, unit: str) -> Answer:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
@@ -31,7 +32,7 @@ from workers.response import AxisResponse, ResponseSurface
 from workers.result import FamilyResult, StudyResult
 from workers.seeds import confirmation_seed
 
-__all__ = ["SCRIPT", "report_page"]
+__all__ = ["SCRIPT", "report_page", "write_report"]
 
 SCRIPT = "report.js"
 FEWEST = 6  # trials of a running search that a surface is shown for
@@ -101,6 +102,19 @@ def report_page(store: Store, blobs: BlobStore, study: Study, *, live: bool, eve
         facts=_facts(study, dataset, result, keepsake), request=json.dumps(study.request, indent=2),
         kept=keepsake is not None,
     )  # fmt: skip
+
+
+def write_report(store: Store, blobs: BlobStore, study_id: str, path: Path) -> None:
+    """The report as a file, for whoever has no service to ask.
+
+    Raises:
+        ValueError: there is no such study.
+        OSError: the file cannot be written.
+    """
+    study = store.study(study_id)
+    if study is None:
+        raise ValueError(f"there is no study {study_id!r}")
+    path.write_text(report_page(store, blobs, study, live=False), encoding="utf-8")
 
 
 def _keepsake(blobs: BlobStore, result: StudyResult | None) -> Keepsake | None:
