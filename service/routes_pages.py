@@ -5,18 +5,20 @@ from __future__ import annotations
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
+from service.callers import Reader
 from service.pages import report, start
 from service.pages.assets import policy
 from service.problems import documented
-from service.rooms import RoomsOf, is_id, not_found
+from service.rooms import RoomsOf
+from service.routes_studies import find_study
 
 __all__ = ["router"]
 
 router = APIRouter(tags=["pages"])
 
 
-@router.get("/", summary="The start page", response_class=HTMLResponse)
-def show_start(rooms: RoomsOf) -> HTMLResponse:
+@router.get("/", response_class=HTMLResponse, include_in_schema=False)
+def show_start(rooms: RoomsOf, _: Reader) -> HTMLResponse:
     """Upload a file, choose families, start a study, watch it, open its report."""
     return _page(start.start_page(rooms.settings), start.SCRIPT)
 
@@ -27,14 +29,12 @@ def show_start(rooms: RoomsOf) -> HTMLResponse:
     response_class=HTMLResponse,
     responses=documented(404),
 )
-def show_report(rooms: RoomsOf, study_id: str) -> HTMLResponse:
+def show_report(rooms: RoomsOf, caller: Reader, study_id: str) -> HTMLResponse:
     """One page without network: the answer, what the search has learned, the confirmation, and how it was run.
 
     While the study runs the page shows its progress and the best so far, and follows it.
     """
-    study = rooms.store.study(study_id) if is_id(study_id) else None
-    if study is None:
-        raise not_found("study", study_id)
+    study = find_study(rooms, caller, study_id)
     every = rooms.settings.retry_after_seconds
     return _page(report.report_page(rooms.store, rooms.blobs, study, live=True, every=every), report.SCRIPT)
 

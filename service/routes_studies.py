@@ -30,7 +30,7 @@ from service.surfaces import SurfaceAnswer, surface_answer
 from workers.plan import StudyPlan
 from workers.result import StudyResult
 
-__all__ = ["router"]
+__all__ = ["find_study", "router"]
 
 router = APIRouter(prefix="/v1/studies", tags=["studies"])
 NO_BEST = {
@@ -89,7 +89,7 @@ def list_studies(rooms: RoomsOf, caller: Reader, wanted: Wanted, limit: Limit = 
 @router.get("/{study_id}", summary="Show a study", response_model=StudyAnswer, responses=documented(404))
 def show_study(rooms: RoomsOf, caller: Reader, study_id: str, response: Response) -> StudyAnswer:
     """How it stands: state, progress, the best trial so far, an estimate of the time left."""
-    study = _study(rooms, caller, study_id)
+    study = find_study(rooms, caller, study_id)
     if study.state not in FINISHED:
         response.headers["Retry-After"] = str(rooms.settings.retry_after_seconds)
     return study_answer(study)
@@ -102,7 +102,7 @@ def list_trials(rooms: RoomsOf, caller: Reader, study_id: str, limit: Limit = 10
     """The trials of all its families, in the order in which they were asked for; none before a runner
     began.
     """
-    study = _study(rooms, caller, study_id)
+    study = find_study(rooms, caller, study_id)
     with cursor_problem(cursor):
         page = rooms.store.trials(study, limit, cursor)
     return Trials(items=[trial_answer(trial) for trial in page.items], next_cursor=page.next_cursor)
@@ -118,7 +118,7 @@ def show_best(rooms: RoomsOf, caller: Reader, study_id: str) -> StudyResult:
     """Families ranked, each with its winner's init config, the score with its interval, and the comparison
     with the usual initialisations over the same seeds. 409 until the study is completed.
     """
-    study = _study(rooms, caller, study_id)
+    study = find_study(rooms, caller, study_id)
     if study.state is not StudyState.COMPLETED:
         sentence = NO_BEST[study.state]
         raise Problem(409, f"{sentence}: {study.error}" if study.error else sentence)
@@ -138,7 +138,7 @@ def show_surface(rooms: RoomsOf, caller: Reader, study_id: str) -> SurfaceAnswer
     """How the score depends on the searched axes, fitted to the trials so far: mean and uncertainty, the width of
     the good basin along each axis and its importance, and the line of the theory's own ``sigma_p``.
     """
-    return surface_answer(rooms.store, _study(rooms, caller, study_id))
+    return surface_answer(rooms.store, find_study(rooms, caller, study_id))
 
 
 @router.post(
@@ -152,7 +152,7 @@ def cancel_study(rooms: RoomsOf, caller: Writer, study_id: str) -> StudyAnswer:
     """A queued study ends at once, a running one as soon as its runner notices. Asking again changes
     nothing.
     """
-    study = rooms.store.request_cancel(_study(rooms, caller, study_id).id)
+    study = rooms.store.request_cancel(find_study(rooms, caller, study_id).id)
     if study is None:
         raise not_found("study", study_id)
     if study.state in (StudyState.COMPLETED, StudyState.FAILED):
@@ -168,7 +168,8 @@ def _prior_notes(plan: StudyPlan) -> list[str]:
     ]
 
 
-def _study(rooms: Rooms, caller: Caller, study_id: str) -> Study:
+def find_study(rooms: Rooms, caller: Caller, study_id: str) -> Study:
+    """The study, if there is one that the caller may see; 404 otherwise."""
     study = rooms.store.study(study_id) if is_id(study_id) else None
     if study is None or not caller.sees(study.owner):
         raise not_found("study", study_id)
