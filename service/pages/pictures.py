@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from service.pages import words
 from service.pages.colours import picture_uri, viridis
 from vi3nr.signals import Signal
 from workers.exhibits import Exhibit, shown_points
@@ -73,16 +74,16 @@ def image_section(signal: Signal, shown: Sequence[Shown], name: str, __: Mapping
         )  # fmt: skip
     for (one, _), error in zip(found, errors, strict=True):
         pictures.append(
-            Picture(f"Error of {one.title}", f"mean {error.mean():.2%} of the range",
+            Picture(f"Error of {one.title}", f"mean {words.percent(float(error.mean()), 2)} of the range",
                     f"Error map of {one.title}: bright where it is far from the original",
                     picture_uri(viridis(error / top)), width, height, error=True)
         )  # fmt: skip
     thinned = f" Every {stride}th pixel of each row and column is shown." if stride > 1 else ""
     note = (
-        f"Error: mean over the channels of the absolute difference, on one scale from 0 (dark) to {top:.1%} of the "
-        f"range (bright); 99.5 % of the pixels lie on it.{thinned}"
+        "Error: mean over the channels of the absolute difference, on one scale from 0 (dark) to "
+        f"{words.percent(top, 1)} of the range (bright); 99.5 % of the pixels lie on it.{thinned}"
     )
-    return Reconstructions(tuple(pictures), Markup(""), note, colour_bar(f"{top:.1%}"))
+    return Reconstructions(tuple(pictures), Markup(""), note, colour_bar(words.percent(top, 1)))
 
 
 def colour_bar(top: str, bottom: str = "0") -> Markup:
@@ -90,7 +91,7 @@ def colour_bar(top: str, bottom: str = "0") -> Markup:
     bar = picture_uri(viridis(np.linspace(0.0, 1.0, 64)[None]))
     return Markup(
         "<svg class='chart' viewBox='0 0 240 34'><image x='0' y='0' width='240' height='14' "
-        "preserveAspectRatio='none' href='{}'/><text class='tick' x='0' y='30'>0</text>"
+        "preserveAspectRatio='none' href='{}'/><text class='tick' x='0' y='30'>{}</text>"
         "<text class='tick' x='240' y='30' text-anchor='end'>{}</text></svg>"
     ).format(bar, bottom, top)
 
