@@ -71,7 +71,12 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
     )
     rooms = Rooms(
-        settings, Store(engine), BlobStore(settings.blob_place), reader, KeyRing(engine), Watchers(settings.max_watchers)
+        settings,
+        Store(engine),
+        BlobStore(settings.blob_place),
+        reader,
+        KeyRing(engine),
+        Watchers(settings.max_watchers),
     )
     app.state.rooms = rooms
     routers = (

@@ -72,11 +72,7 @@ def run_runner(settings: Settings) -> None:
         pool = open_pool(settings)
         try:
             runner = Runner(
-<<<<<<< HEAD
-                store, BlobStore(settings.blob_dir), Engine(pool, open_storage(settings.url)),
-=======
-                Store(database), BlobStore(settings.blob_place), Engine(pool, open_storage(settings.url)),
->>>>>>> b0a8704 (Blobs in a folder or in an object store through fsspec: one interface, one contract suite)
+                store, BlobStore(settings.blob_place), Engine(pool, open_storage(settings.url)),
                 owner=f"{socket.gethostname()}:{os.getpid()}",
                 lease_seconds=settings.lease_seconds, capacity=settings.studies_at_once,
             )  # fmt: skip

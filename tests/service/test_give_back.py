@@ -41,7 +41,9 @@ def test_sound_beyond_full_scale_is_turned_down() -> None:
     samples = a_tone(2000) * 8
     wav = FORMATS["sound"]["wav"].write(made(sound(samples, subtype="FLOAT")))
     back, _ = soundfile.read(io.BytesIO(wav), always_2d=True)
-    np.testing.assert_allclose(back, samples / np.abs(samples).max(), atol=1.5 / 32_767)  # half a step, and libsndfile divides by 32,768
+    np.testing.assert_allclose(
+        back, samples / np.abs(samples).max(), atol=1.5 / 32_767
+    )  # half a step, and libsndfile divides by 32,768
 
 
 def test_an_array_comes_back_in_its_own_units() -> None:
