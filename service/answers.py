@@ -46,6 +46,7 @@ class Links(BaseModel):
     best: str | None = None
     surface: str | None = None
     report: str | None = Field(default=None, description="for people, in a browser")
+    reconstruction: str | None = Field(default=None, description="the signal as the winner gives it back, a file")
     dataset: str | None = None
 
 
@@ -238,6 +239,7 @@ def study_answer(study: Study) -> StudyAnswer:
             best=f"{here}/best",
             surface=f"{here}/surface",
             report=f"{here}/report",
+            reconstruction=f"{here}/reconstruction",
             dataset=f"/v1/datasets/{study.dataset_id}",
         ),
     )

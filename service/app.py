@@ -13,6 +13,7 @@ from service import (
     routes_health,
     routes_limits,
     routes_pages,
+    routes_reconstructions,
     routes_studies,
     routes_theory,
 )
@@ -80,7 +81,8 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.rooms = rooms
     routers = (
-        routes_datasets, routes_studies, routes_events, routes_pages, routes_theory, routes_limits, routes_health
+        routes_datasets, routes_studies, routes_events, routes_pages, routes_reconstructions, routes_theory,
+        routes_limits, routes_health,
     )  # fmt: skip
     for routes in routers:
         app.include_router(routes.router)

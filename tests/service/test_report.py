@@ -192,13 +192,13 @@ def test_pictures_are_what_the_networks_make(house):
 
 def test_lost_pictures_are_said_to_be_lost(client, house):
     """Without its keepsake the page still has its answer and says what is missing."""
-    path = house.blobs._path(house.store.result(house.done).keepsake)
-    data = path.read_bytes()
-    path.unlink()
+    key = house.store.result(house.done).keepsake
+    data = house.blobs.get(key)
+    house.blobs.remove(key)
     try:
         page = Page(client.get(f"/v1/studies/{house.done}/report").text)
     finally:
-        path.write_bytes(data)
+        assert house.blobs.put(data) == key
     assert "There is no reconstruction to show" in page.text
     assert "The versions and the device were not recorded" in page.text
     assert "Table of confirmation" in page.text
