@@ -22,7 +22,7 @@ log = logging.getLogger("service.requests")
 
 
 class RequestLog:
-    """ASGI middleware around all that may fail. Paths are logged without their query; nothing of headers or bodies is."""
+    """ASGI middleware around all that may fail. Of a path the query is not logged, nothing of headers and bodies is."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app, self._metrics = app, metrics
