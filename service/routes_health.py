@@ -34,7 +34,7 @@ def readyz(rooms: RoomsOf) -> Ready:
     """The database can be reached and has the schema that this version needs, and there is room for uploads: else 503,
     with what is missing. ``missing`` names what holds studies up and requests do not.
     """
-    reasons = [reason for reason in (rooms.store.unready(), _room_missing(rooms.settings.blob_dir)) if reason]
+    reasons = [reason for reason in (rooms.store.unready(), _room_missing(rooms.settings.blob_place)) if reason]
     if reasons:
         raise Problem(503, "; ".join(reasons), headers={"Retry-After": "5"})
     missing = [] if rooms.board.runners() else ["no runner was seen in the last minute: studies wait"]
@@ -53,8 +53,10 @@ def show_metrics(request: Request, _: Admin) -> Response:
     return Response(generate_latest(metrics.registry), media_type="text/plain; version=0.0.4")
 
 
-def _room_missing(folder: Path) -> str | None:
-    """Why nothing can be uploaded."""
+def _room_missing(folder: Path | str) -> str | None:
+    """Why nothing can be uploaded. What an object store has room for is its own matter."""
+    if isinstance(folder, str):
+        return None
     there = next(path for path in (folder, *folder.parents) if path.exists())
     if not os.access(there, os.W_OK):
         return f"the folder {there} cannot be written"
