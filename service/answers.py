@@ -21,6 +21,7 @@ __all__ = [
     "DatasetAnswer",
     "Datasets",
     "Health",
+    "Ready",
     "Studies",
     "StudyAnswer",
     "TrialAnswer",
@@ -36,6 +37,13 @@ class Health(BaseModel):
     """All is well."""
 
     status: str = "ok"
+
+
+class Ready(BaseModel):
+    """Requests can be served."""
+
+    status: str = "ready"
+    missing: list[str] = Field(description="what studies wait for, as sentences")
 
 
 class Links(BaseModel):
