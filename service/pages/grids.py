@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from service.pages.charts import Chart, Line, line_chart
 from service.pages.colours import picture_uri, viridis
-from service.pages.pictures import Picture, Reconstructions, Shown, colour_bar, psnr_of
+from service.pages.pictures import Picture, Reconstructions, Shown, colour_bar, nth, psnr_of
 from vi3nr.signals import Signal
 from workers.exhibits import shown_points
 
@@ -29,7 +29,7 @@ def array_section(signal: Signal, shown: Sequence[Shown], _: str, meta: Mapping[
              for one in shown]  # fmt: skip
     shape = tuple(-(-side // stride) for side in signal.shape)
     html = Markup("").join(sliced(title, caption, values[:, 0].reshape(shape), axes) for title, caption, values in rows)
-    thinned = f" Every {stride}th point along each axis is shown." if stride > 1 else ""
+    thinned = f" {nth(stride)} point along each axis is shown." if stride > 1 else ""
     note = f"Values from -1 (dark) to 1 (bright), the first channel, the middle slice of the other axes.{thinned}"
     return Reconstructions((), html, note, colour_bar("1", "-1"))
 

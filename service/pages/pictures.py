@@ -15,7 +15,7 @@ from service.pages.colours import picture_uri, viridis
 from vi3nr.signals import Signal
 from workers.exhibits import Exhibit, shown_points
 
-__all__ = ["Picture", "Reconstructions", "Shown", "colour_bar", "image_section", "psnr_of"]
+__all__ = ["Picture", "Reconstructions", "Shown", "colour_bar", "image_section", "nth", "psnr_of"]
 
 ENLARGE = 128  # a smaller picture shows its pixels
 
@@ -78,12 +78,17 @@ def image_section(signal: Signal, shown: Sequence[Shown], name: str, __: Mapping
                     f"Error map of {one.title}: bright where it is far from the original",
                     picture_uri(viridis(error / top)), width, height, error=True)
         )  # fmt: skip
-    thinned = f" Every {stride}th pixel of each row and column is shown." if stride > 1 else ""
+    thinned = f" {nth(stride)} pixel of each row and column is shown." if stride > 1 else ""
     note = (
         "Error: mean over the channels of the absolute difference, on one scale from 0 (dark) to "
         f"{words.percent(top, 1)} of the range (bright); 99.5 % of the pixels lie on it.{thinned}"
     )
     return Reconstructions(tuple(pictures), Markup(""), note, colour_bar(words.percent(top, 1)))
+
+
+def nth(stride: int) -> str:
+    """``Every second``, ``Every third``, ``Every 4th``."""
+    return f"Every {({2: 'second', 3: 'third'}).get(stride, f'{stride}th')}"
 
 
 def colour_bar(top: str, bottom: str = "0") -> Markup:
