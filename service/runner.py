@@ -77,7 +77,8 @@ class Runner:
                 self._record(event, self._held[event.study_id])
 
     def _claim(self) -> None:
-        while len(self._held) < self._capacity:
+        """Take studies up, but not while there is nothing to train them on: another runner may have it."""
+        while len(self._held) < self._capacity and self._engine.has_devices:
             study = self._store.claim(self._owner, self._lease_seconds, only=self._only)
             if study is None:
                 return

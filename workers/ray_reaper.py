@@ -1,4 +1,4 @@
-"""Ends what a local Ray leaves behind when the process that owns it is killed. A program of its own, Linux only.
+"""Ends what a Ray node leaves behind when the process that owns it is killed. A program of its own, Linux only.
 
 The kernel ends most of Ray's processes together with their owner. Two agents notice late: they first try for a minute
 to report the loss. Usage: ``python ray_reaper.py OWNER_PID DIRECTORY``; the directory is Ray's, and is removed.
@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 from collections import defaultdict
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -42,15 +43,20 @@ def is_ray(pid: int) -> bool:
     return False
 
 
+def end(pids: Iterable[int]) -> None:
+    """Kill those of these processes that are Ray's."""
+    for pid in pids:
+        if pid != os.getpid() and is_ray(pid):
+            with suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+
+
 def main(owner: int, directory: str) -> None:
     """Wait until this process's parent is no longer ``owner``, then kill what is left of Ray."""
     watched = descendants(owner)
     while os.getppid() == owner:
         time.sleep(LOOK_SECONDS)
-    for pid in watched:
-        if pid != os.getpid() and is_ray(pid):
-            with suppress(OSError):
-                os.kill(pid, signal.SIGKILL)
+    end(watched)
     shutil.rmtree(directory, ignore_errors=True)
 
 

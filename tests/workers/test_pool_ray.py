@@ -16,7 +16,7 @@ import sys
 from workers.pool_ray import RayPool
 if __name__ == "__main__":
     pool = RayPool(cpus=1)
-    print(pool._directory, flush=True)
+    print(pool._session.directory, flush=True)
     sys.stdin.read()
 """
 
