@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check serve bench wheel lock locks clean
+.PHONY: demo test check serve bench wheel cluster image-check secrets lock locks clean
 
 demo: $(STAMP)
 	@$(BIN)/vi3nr demo
@@ -35,6 +35,18 @@ $(STAMP): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
+
+# The services of docker-compose.yml as processes of this machine, one node killed; minutes.
+cluster: $(STAMP)
+	$(BIN)/python -m pytest -m cluster tests/end_to_end/test_cluster.py
+
+# The Dockerfile's steps without a Docker engine, and both images in use. Root on Linux; minutes.
+image-check: $(STAMP)
+	$(BIN)/python deploy/image_check.py $(if $(TORCH_INDEX),--build-arg TORCH_INDEX=$(TORCH_INDEX))
+
+# Passwords and Ray's token for docker-compose.yml; what is there stays as it is.
+secrets:
+	$(PYTHON) -m service.secret_files secrets
 
 # After a change of pyproject.toml: install its ranges in a fresh environment and write down what was chosen.
 lock:

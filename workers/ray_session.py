@@ -91,10 +91,30 @@ class RaySession:
         )
 
     def _join(self, address: str, node_ip: str | None) -> None:
-        """Start the node and connect to it: of several nodes on this machine it is the one with our directory."""
+        """Start the node and connect to it: of several nodes on this machine it is the one with our directory.
+
+        A node gives up when its own helpers are not there within seconds, as on a busy machine; then another is tried.
+        """
         log = self.directory / "node.log"
+        deadline = time.monotonic() + JOIN_SECONDS
+        while True:
+            if self._node is None or self._node.poll() is not None:
+                self._start_node(address, node_ip, log)
+            try:
+                self._await_socket(deadline)
+                self.ray.init(address=address, _temp_dir=str(self.directory), **QUIET)
+                return
+            except (ConnectionError, RuntimeError, TimeoutError) as error:
+                if time.monotonic() < deadline:
+                    continue
+                words = log.read_text(errors="replace").strip().splitlines()[-1:]
+                raise RuntimeError(f"the Ray cluster at {address} cannot be joined: {'; '.join(words)}") from error
+
+    def _start_node(self, address: str, node_ip: str | None, log: Path) -> None:
         options = [f"--address={address}", "--num-cpus=0", "--num-gpus=0", f"--object-store-memory={OBJECT_STORE}"]
         options += [f"--temp-dir={self.directory}", "--block", *([f"--node-ip-address={node_ip}"] if node_ip else [])]
+        for session in self.directory.glob("session_*"):
+            session.unlink() if session.is_symlink() else shutil.rmtree(session)
         with log.open("wb") as output:
             self._node = subprocess.Popen(
                 [sys.executable, "-m", "ray.scripts.scripts", "start", *options],
@@ -105,17 +125,6 @@ class RaySession:
                 stderr=output,
                 start_new_session=True,
             )
-        deadline = time.monotonic() + JOIN_SECONDS
-        while True:
-            try:
-                self._await_socket(deadline)
-                self.ray.init(address=address, _temp_dir=str(self.directory), **QUIET)
-                return
-            except (ConnectionError, RuntimeError, TimeoutError) as error:
-                if self._node.poll() is None and time.monotonic() < deadline:
-                    continue
-                words = log.read_text(errors="replace").strip().splitlines()[-1:]
-                raise RuntimeError(f"the Ray cluster at {address} cannot be joined: {'; '.join(words)}") from error
 
     def _await_socket(self, deadline: float) -> None:
         """Until the node has opened its socket, or has ended."""
