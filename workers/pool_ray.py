@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +14,7 @@ from vi3nr.signals import Signal
 from workers.pool import Device, DeviceLost, Player, PlayerFactory, Turn, TurnDone, seat_for
 from workers.ray_session import RaySession
 
-__all__ = ["RayPool", "torch_trainer"]
+__all__ = ["RayPool", "devices_of", "torch_trainer"]
 
 GPU_SLOTS = 64
 START_SECONDS = 120.0  # within which a first trainer must answer
@@ -160,21 +161,13 @@ class RayPool:
 
     def _grow(self) -> None:
         """Start a trainer for every device that has none yet, and let go of those whose node is gone."""
-        places = self._places()
+        places = devices_of(self._ray.nodes())
         for seat in list(self._seats.values()):
             if seat.node not in places and seat.turn is None:
                 del self._seats[seat.device.id]
         for node, (kind, count) in places.items():
             for _ in range(count - sum(seat.node == node for seat in self._seats.values())):
                 self._open(node, kind)
-
-    def _places(self) -> dict[str, tuple[str, int]]:
-        """What each living node trains on, and how many of it: its GPUs if it has any, else its CPU cores."""
-        alive = {node["NodeID"]: node["Resources"] for node in self._ray.nodes() if node["Alive"]}
-        return {
-            node: ("cuda", int(has["GPU"])) if has.get("GPU", 0) >= 1 else ("cpu", int(has.get("CPU", 0)))
-            for node, has in alive.items()
-        }
 
     def _open(self, node: str, kind: str) -> None:
         device = Device(f"{kind}-{self._numbers}", kind, self._gpu_slots if kind == "cuda" else 1)
@@ -223,6 +216,19 @@ class RayPool:
         del self._seats[seat.device.id]
         self._grow()
         return DeviceLost(seat.device.id, loss)
+
+
+def devices_of(nodes: Iterable[Mapping[str, Any]]) -> dict[str, tuple[str, int]]:
+    """What each living node trains on, by its id: its GPUs if it has any, else its CPU cores, and how many.
+
+    Args:
+        nodes: as ``ray.nodes()`` lists them.
+    """
+    alive = {node["NodeID"]: node["Resources"] for node in nodes if node["Alive"]}
+    return {
+        node: ("cuda", int(has["GPU"])) if has.get("GPU", 0) >= 1 else ("cpu", int(has.get("CPU", 0)))
+        for node, has in alive.items()
+    }
 
 
 def _first_line(error: Exception) -> str:

@@ -18,10 +18,11 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
 
 STUDY = {
     "activations": [{"family": "gaussian"}],
-    "network": {"width": 64, "hidden_layers": 3},
-    "training": {"steps": 3000},
+    "network": {"width": 48, "hidden_layers": 3},
+    "training": {"steps": 1000},
     "search": {"trials": 8, "seed": 0},
     "confirm": {"finalists": 1, "seeds": 2},
+    "baselines": ["xavier"],
     "reuse": False,
 }
 WAIT = 600.0
