@@ -33,11 +33,12 @@ __all__ = ["ROOT", "Topology"]
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
-START_SECONDS = 240.0  # for one service, on a machine that is busy with other things
+START_SECONDS = 600.0  # for one service, on a machine that is busy with other things
 IMAGE = {  # environment of the worker image; a node that trains has nothing to drain
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "1",
+    "RAY_raylet_start_wait_time_s": "60",  # 30 is short on a busy machine
 }
 
 

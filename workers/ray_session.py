@@ -112,6 +112,7 @@ class RaySession:
 
     def _start_node(self, address: str, node_ip: str | None, log: Path) -> None:
         options = [f"--address={address}", "--num-cpus=0", "--num-gpus=0", f"--object-store-memory={OBJECT_STORE}"]
+        options += ["--include-log-monitor=false"]  # nobody reads other nodes' logs here
         options += [f"--temp-dir={self.directory}", "--block", *([f"--node-ip-address={node_ip}"] if node_ip else [])]
         for session in self.directory.glob("session_*"):
             session.unlink() if session.is_symlink() else shutil.rmtree(session)
