@@ -1,33 +1,48 @@
-# make demo | test | check | serve | bench | wheel: each makes .venv and installs the pins by itself.
+# Each target makes .venv and installs the pins by itself.
 PYTHON ?= python3
+SEED ?= 0
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check serve bench wheel cluster image-check secrets lock locks clean
 
+.PHONY: demo
 demo: $(STAMP)
 	@$(BIN)/vi3nr demo
 
+.PHONY: test
 test: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
+# 20,000 damaged files of every kind: about ten minutes on two quiet cores.
+.PHONY: fuzz
+fuzz: $(STAMP)
+	VI3NR_FUZZ=20000 $(BIN)/python -m pytest -s tests/service/test_fuzz.py
+
+.PHONY: check
 check: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+.PHONY: serve
 serve: $(STAMP)
 	@$(BIN)/vi3nr serve
 
+.PHONY: bench
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.engine --quick
 	$(BIN)/python -m benchmarks.search --quick
 
 # The library from its sdist and wheel, in an environment of its own without the service's packages; about a minute.
+.PHONY: wheel
 wheel: $(STAMP)
 	$(BIN)/python tests/packaging/wheel.py
+
+# Rounds that stand in the record are not done again: another SEED draws new ones.
+chaos: $(STAMP)
+	$(BIN)/python -m benchmarks.chaos --rounds 50 --seed $(SEED) --record chaos-$(SEED).jsonl
 
 $(STAMP): requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0])'
@@ -37,18 +52,22 @@ $(STAMP): requirements.lock pyproject.toml
 	@touch $@
 
 # The services of docker-compose.yml as processes of this machine, one node killed; minutes.
+.PHONY: cluster
 cluster: $(STAMP)
 	$(BIN)/python -m pytest -m cluster tests/end_to_end/test_cluster.py
 
 # The Dockerfile's steps without a Docker engine, and both images in use. Root on Linux; minutes.
+.PHONY: image-check
 image-check: $(STAMP)
 	$(BIN)/python deploy/image_check.py $(if $(TORCH_INDEX),--build-arg TORCH_INDEX=$(TORCH_INDEX))
 
 # Passwords and Ray's token for docker-compose.yml; what is there stays as it is.
+.PHONY: secrets
 secrets:
 	$(PYTHON) -m service.secret_files secrets
 
 # After a change of pyproject.toml: install its ranges in a fresh environment and write down what was chosen.
+.PHONY: lock
 lock:
 	rm -rf .lock-venv && $(PYTHON) -m venv .lock-venv
 	.lock-venv/bin/python -m pip install --quiet torch==2.13.0 setuptools ".[service,test,dev]"
@@ -58,8 +77,10 @@ lock:
 	rm -rf .lock-venv
 
 # The images' locks: parts of requirements.lock.
+.PHONY: locks
 locks: $(STAMP)
 	$(BIN)/python deploy/locks.py
 
+.PHONY: clean
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

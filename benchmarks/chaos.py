@@ -15,9 +15,12 @@ again.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import random
+import signal
 import sys
+import tempfile
 import threading
 import time
 from collections import Counter
@@ -25,16 +28,29 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from starlette.testclient import TestClient
+
 from benchmarks.chaos_faults import FAULTS, possible
-from benchmarks.chaos_house import House
-from benchmarks.chaos_witness import Witness, answer_of
+from benchmarks.chaos_house import House, wait_until
+from benchmarks.chaos_witness import Witness, answer_of, picture
+from benchmarks.idle_trainer import IdleTrainer
+from service.app import create_app
+from service.blobs import BlobStore
+from service.database import make_engine, upgrade
+from service.runner import Runner
+from service.settings import Settings
+from service.store import Store
+from workers.engine import Engine as Studies
+from workers.pool_local import LocalPool
+from workers.pool_ray import torch_trainer
+from workers.storage import open_storage
 
 __all__ = ["main", "play", "study"]
 
 TOGETHER = 4  # rounds that a service lives for
 START_SEEDS = 2  # different undisturbed studies
 WITHIN = 6.0  # seconds from a round's begin in which its faults begin
-PATIENCE = 150.0  # seconds after the last fault
+PATIENCE = 900.0  # seconds after the last fault: a Ray takes minutes to start on a machine that others use
 COUNTS = ("lost_trials", "duplicate_trials", "stuck_studies", "wrong_results", "open_trials", "taken_back")
 
 
@@ -63,15 +79,25 @@ def persistently(ask: Any, seconds: float = PATIENCE) -> Any:
     return answer
 
 
-def undisturbed(house: House) -> dict[str, Any]:
-    """The answers of the given studies, by seed."""
-    assert house.service is not None
-    witness = Witness(house.service.url)
-    dataset = persistently(witness.upload)
-    ids = {persistently(lambda s=seed: witness.start(study(dataset, "given", s))): seed for seed in range(START_SEEDS)}
-    await_end(witness, PATIENCE)
-    witness.close()
-    return {str(seed): answer_of(witness.ended[study_id][1]) for study_id, seed in ids.items()}
+def undisturbed(trainer: str, seeds: Sequence[int] = range(START_SEEDS)) -> dict[str, Any]:
+    """The answers of the given studies by seed: by the same API and runner, in this process, one trainer, no Ray."""
+    with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
+        settings = Settings(data_dir=Path(folder))
+        database = make_engine(settings.url)
+        upgrade(database)
+        storage, store = open_storage(settings.url), Store(database)
+        pool = LocalPool(player=IdleTrainer if trainer == "idle" else torch_trainer)
+        runner = Runner(store, BlobStore(settings.blob_dir), Studies(pool, storage), owner="undisturbed")
+        with TestClient(create_app(settings)) as client:
+            files = {"files": ("picture.png", picture(), "image/png")}
+            dataset = client.post("/v1/datasets", files=files).json()["id"]
+            bodies = [study(dataset, "given", seed) for seed in seeds]
+            ids = [client.post("/v1/studies", json=body).json()["id"] for body in bodies]
+            runner.run(threading.Event(), lambda: all(store.result(study_id) for study_id in ids))
+            answers = [answer_of(client.get(f"/v1/studies/{study_id}/best").json()) for study_id in ids]
+        storage.engine.dispose()
+        database.dispose()
+    return {str(seed): answer for seed, answer in zip(seeds, answers, strict=True)}
 
 
 def await_end(witness: Witness, seconds: float) -> None:
@@ -87,6 +113,8 @@ def play(house: House, seed: int, number: int, known: dict[str, Any], only: Sequ
     draw = random.Random(f"{seed} {number} {house.database}")
     names = list(only) or draw.sample(possible(house), draw.choice((1, 2, 3)))
     plan = sorted((draw.uniform(0.3, WITHIN), name) for name in names)
+    with contextlib.suppress(TimeoutError):  # faults are to meet work, not a service that starts
+        wait_until(lambda: house.below_runner("ray::_TrainerActor"), "trainers", PATIENCE)
     begun, witness, done = time.monotonic(), Witness(house.service.url), []
     dataset = persistently(witness.upload)
     start = number % START_SEEDS
@@ -100,6 +128,8 @@ def play(house: House, seed: int, number: int, known: dict[str, Any], only: Sequ
     await_end(witness, PATIENCE)
     witness.look()
     verdict = witness.verdict(house.settings, {given: known[str(start)]})
+    if verdict["stuck_studies"]:
+        verdict["notes"].append(house.last_words())
     witness.close()
     return {
         "database": house.database, "trainer": house.trainer, "seed": seed, "round": number, "faults": done,
@@ -121,13 +151,11 @@ def rounds(
     database: str, trainer: str, numbers: Sequence[int], seed: int, record: Path | None
 ) -> Iterator[dict[str, Any]]:
     """Play these rounds, a few with each service."""
-    known: dict[str, Any] = {}
+    known = undisturbed(trainer) if numbers else {}
     for place in range(0, len(numbers), TOGETHER):
         house = House(database, trainer)
         played = []
         with house:
-            if not known:
-                known = undisturbed(house)
             for number in numbers[place : place + TOGETHER]:
                 played.append(play(house, seed, number, known))
                 print(line_of(played[-1]), file=sys.stderr, flush=True)
@@ -177,6 +205,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--record", type=Path, help="JSONL file of the rounds")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args(words)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the house is closed on the way out
     played = recorded(given.record, given.seed)
     databases = given.db or ["sqlite", "postgresql"]
     for database in databases:

@@ -27,6 +27,7 @@ __all__ = ["FAULTS", "possible"]
 
 LONGEST_AWAY = 30.0  # seconds that a database is away
 LONGEST_FULL = 8.0  # seconds that the disk is full
+STARTING = 60.0  # seconds in which a Ray starts on a busy machine
 JUMP = 3600.0  # seconds that the clock jumps, forwards or back
 
 Fault = Callable[[House, random.Random], str]
@@ -41,11 +42,11 @@ def kill_runner(house: House, _: random.Random) -> str:
 
 
 def kill_trainer(house: House, draw: random.Random) -> str:
-    return _kill_one(house.below_runner("ray::_TrainerActor"), draw)
+    return _kill_one(_await(house, "ray::_TrainerActor"), draw)
 
 
 def kill_raylet(house: House, draw: random.Random) -> str:
-    return _kill_one(house.below_runner("raylet"), draw)
+    return _kill_one(_await(house, "raylet"), draw)
 
 
 def restart_database(house: House, _: random.Random) -> str:
@@ -146,6 +147,13 @@ def possible(house: House) -> list[str]:
     return [name for name in FAULTS if name not in without]
 
 
+def _await(house: House, word: str) -> list[psutil.Process]:
+    """Processes of Ray; if it is just starting, those that come soon."""
+    with contextlib.suppress(TimeoutError):
+        wait_until(lambda: house.below_runner(word), word, STARTING)
+    return house.below_runner(word)
+
+
 def _kill(pid: int | None) -> str:
     if pid is None:
         return "was not there"
@@ -157,8 +165,6 @@ def _kill(pid: int | None) -> str:
 
 
 def _kill_one(found: list[psutil.Process], draw: random.Random) -> str:
-    if not found:  # Ray is starting
-        with contextlib.suppress(TimeoutError):
-            wait_until(lambda: False, "a moment", 1.0)
+    if not found:
         return "was not there"
     return _kill(draw.choice(sorted(found, key=lambda process: process.pid)).pid)

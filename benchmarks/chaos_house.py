@@ -11,9 +11,9 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import psutil
 
@@ -86,13 +86,22 @@ class Postgres:
         return [leader, *leader.children(recursive=True)]
 
 
-class IdleChild(Child):
-    """A process of the service; the runner with trainers that train nothing."""
+class NotedChild(Child):
+    """A process of the service whose ids are noted; the runner with trainers that train nothing, if so wished."""
+
+    pids: ClassVar[set[int]] = set()
+    idle: ClassVar[bool] = False
 
     def __init__(self, name: str, *rest: Any) -> None:
         super().__init__(name, *rest)
-        if name == "runner":
+        if name == "runner" and self.idle:
             self._command = [sys.executable, "-m", "benchmarks.chaos_runner"]
+
+    def start(self) -> None:
+        """Start the process, and note its id."""
+        super().start()
+        if self.pid is not None:
+            self.pids.add(self.pid)
 
 
 class House:
@@ -111,12 +120,13 @@ class House:
         self.postgres: Postgres | None = None
         self.service: Embedded | None = None
         self.settings = Settings(data_dir=self.folder / "data")
-        self._rays = rays_folders()
         self.left: list[str] = []
 
     def __enter__(self) -> House:
         embedded.PAUSES = (0.0, 0.5, 1.0, 2.0)  # a round is as many crashes as a bad week
-        embedded.Child = Child if self.trainer == "real" else IdleChild  # type: ignore[misc]
+        embedded.Child = NotedChild  # type: ignore[misc]
+        NotedChild.idle = self.trainer == "idle"
+        NotedChild.pids.clear()
         url = ""
         try:
             if self.database == "postgresql":
@@ -151,8 +161,13 @@ class House:
             subprocess.run(["umount", self.folder], check=True)
         shutil.rmtree(self.folder)
         with contextlib.suppress(TimeoutError):
-            wait_until(lambda: rays_folders() <= self._rays, "Ray's folders to go", 20)
-        self.left += [f"folder {name}" for name in rays_folders() - self._rays]
+            wait_until(lambda: not rays_folders(NotedChild.pids), "Ray's folders to go", 20)
+        self.left += [f"folder {name}" for name in rays_folders(NotedChild.pids)]
+
+    def last_words(self) -> str:
+        """The end of the runner's log."""
+        assert self.service is not None
+        return self.service.children["runner"].last_words()
 
     def pid(self, name: str) -> int | None:
         """The process of one part of the service, as it is now."""
@@ -189,9 +204,9 @@ class House:
         return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
-def rays_folders() -> set[str]:
-    """The folders of local Rays that are there now."""
-    return {path.name for path in Path("/tmp").glob("vi3nr-*")}
+def rays_folders(pids: Iterable[int]) -> list[str]:
+    """The folders that are there now of local Rays that these processes started."""
+    return [path.name for pid in pids for path in Path("/tmp").glob(f"vi3nr-{pid}-*")]
 
 
 def _tree(pid: int | None) -> list[psutil.Process]:

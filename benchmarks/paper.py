@@ -29,7 +29,9 @@ def part_numbers(_options: argparse.Namespace) -> tuple[str, Any]:
     found, missing = paper_numbers.numbers()
     rows = [{**asdict(one), "deviation": one.deviation, "agrees": one.agrees} for one in found]
     worst = max(one.deviation for one in found)
-    return paper_numbers.table(found, missing), {"numbers": rows, "missing": missing, "largest_deviation": worst}
+    times = paper_numbers.root_times()
+    outcome = {"numbers": rows, "missing": missing, "largest_deviation": worst, "stable_sigma_p_ms": times}
+    return paper_numbers.table(found, missing, times), outcome
 
 
 def part_toy(options: argparse.Namespace) -> tuple[str, Any]:

@@ -70,6 +70,7 @@ class Topology:
         self._database: Any = None
         self._watch: subprocess.Popen[bytes] | None = None
         self._handler: Any = None
+        self._token = ""
         ports = {name: _free_port() for name in ("8000", "8080", "6379")}
         self.url, self.dashboard_url = (f"http://127.0.0.1:{ports[port]}" for port in ("8000", "8080"))
         self._places = {
@@ -105,6 +106,7 @@ class Topology:
         self.start("migrate")
         if self.processes["migrate"].wait(START_SECONDS) != 0:
             raise RuntimeError(f"migrate failed: {self.log('migrate')[-2000:]}")
+        self._token = self._make_key()
         self.start("api")
         self.start("optuna-dashboard")
         self.await_healthy("ray-head")
@@ -113,6 +115,19 @@ class Topology:
             self.start_node(f"node-{number}")
         self.await_healthy("api")
         self.await_healthy("optuna-dashboard")
+
+    def _make_key(self) -> str:
+        """An API key of scope admin, made as docs/deploy.md says: by a command in the API's container."""
+        command = [str(BIN / "vi3nr"), "key", "create", "topology", "--scope", "admin"]
+        environment = self._environment("api")
+        done = subprocess.run(command, env=environment, cwd=self.folder, capture_output=True, text=True, check=True)
+        return done.stdout.split()[-1]
+
+    def _environment(self, service: str) -> dict[str, str]:
+        """A service's variables with the places of this machine."""
+        environment = os.environ | {"PYTHONPATH": str(ROOT), "VI3NR_DATA_DIR": f"{self.folder}/data"} | IMAGE
+        given = self._compose[service].get("environment", {})
+        return environment | {key: self._local(str(value)) for key, value in given.items()}
 
     def start_database(self) -> None:
         """A PostgreSQL with the compose file's roles and passwords, on a socket in our folder."""
@@ -154,8 +169,7 @@ class Topology:
         definition = self._compose[service or name]
         entry = definition.get("entrypoint", ["vi3nr"])  # of the image: the Dockerfile's
         command = [*entry, *map(str, definition["command"]), *(more or [])]
-        environment = os.environ | {"PYTHONPATH": str(ROOT), "VI3NR_DATA_DIR": f"{self.folder}/data"} | IMAGE
-        environment |= {key: self._local(str(value)) for key, value in definition.get("environment", {}).items()}
+        environment = self._environment(service or name)
         if entry[0] == "ray":
             ip = f"{self._network}.{self._next_address()}"
             command += [f"--node-ip-address={ip}", f"--temp-dir={self.folder}/{name}"]
@@ -178,8 +192,7 @@ class Topology:
         kind, *words = self._compose[name]["healthcheck"]["test"]
         assert kind == "CMD"
         command = [str(BIN / words[0]), *(self._local(word) for word in words[1:])]
-        environment = os.environ | IMAGE
-        environment |= {key: self._local(str(v)) for key, v in self._compose[name].get("environment", {}).items()}
+        environment = self._environment(name)
 
         def healthy() -> bool:
             done = subprocess.run(command, env=environment, capture_output=True, timeout=START_SECONDS, check=False)
@@ -255,7 +268,8 @@ class Topology:
     def request(self, path: str, body: Any = None, *, url: str | None = None, method: str | None = None) -> Any:
         """JSON over HTTP; an error status raises urllib's HTTPError."""
         data = None if body is None else json.dumps(body).encode()
-        headers = {"Content-Type": "application/json"} if data else {}
+        headers = {"Authorization": f"Bearer {self._token}"}
+        headers |= {"Content-Type": "application/json"} if data else {}
         asked = urllib.request.Request((url or self.url) + path, data, headers, method=method)
         with urllib.request.urlopen(asked, timeout=60) as answer:
             return json.loads(answer.read() or b"null")
@@ -266,6 +280,7 @@ class Topology:
         head = b'--%b\r\nContent-Disposition: form-data; name="files"; filename="p.png"\r\n' % line
         body = head + b"Content-Type: image/png\r\n\r\n" + picture + b"\r\n--%b--\r\n" % line
         headers = {"Content-Type": f"multipart/form-data; boundary={line.decode()}"}
+        headers |= {"Authorization": f"Bearer {self._token}"}
         asked = urllib.request.Request(f"{self.url}/v1/datasets", body, headers)
         with urllib.request.urlopen(asked, timeout=60) as answer:
             return str(json.loads(answer.read())["id"])

@@ -45,6 +45,7 @@ class Links(BaseModel):
     trials: str | None = None
     best: str | None = None
     surface: str | None = None
+    report: str | None = Field(default=None, description="for people, in a browser")
     dataset: str | None = None
 
 
@@ -236,6 +237,7 @@ def study_answer(study: Study) -> StudyAnswer:
             trials=f"{here}/trials",
             best=f"{here}/best",
             surface=f"{here}/surface",
+            report=f"{here}/report",
             dataset=f"/v1/datasets/{study.dataset_id}",
         ),
     )

@@ -4,20 +4,32 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
 
-from service import routes_datasets, routes_health, routes_studies, routes_theory
+from service import (
+    routes_datasets,
+    routes_events,
+    routes_health,
+    routes_limits,
+    routes_pages,
+    routes_studies,
+    routes_theory,
+)
 from service.blobs import BlobStore
 from service.body_limit import BodyLimit
+from service.callers import KeyGuard
 from service.database import make_engine
-from service.problems import ProblemBody, add_problem_handlers
+from service.keys import KeyRing
+from service.openapi import openapi_of
+from service.outbox import Outbox
+from service.problems import add_problem_handlers
 from service.reader import Reader
 from service.rooms import Rooms
 from service.settings import Settings
 from service.store import Store
+from service.watching import Watchers
+from service.webhooks import Postman
 
 __all__ = ["create_app"]
 
@@ -30,6 +42,7 @@ TAGS = [
     {"name": "datasets", "description": "Signals to fit."},
     {"name": "studies", "description": "Searches for the best init config, and their answers."},
     {"name": "theory", "description": "What is known without training."},
+    {"name": "limits", "description": "What requests must keep to."},
     {"name": "health", "description": "For supervisors."},
 ]
 
@@ -43,8 +56,11 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        postman = Postman(Outbox(engine), settings)
+        postman.start()
         yield
         reader.close()
+        postman.stop()
         engine.dispose()
 
     app = FastAPI(
@@ -54,40 +70,23 @@ def create_app(settings: Settings) -> FastAPI:
         openapi_tags=TAGS,
         lifespan=lifespan,
     )
-    app.state.rooms = Rooms(settings, Store(engine), BlobStore(settings.blob_dir), reader)
-    for routes in (routes_datasets, routes_studies, routes_theory, routes_health):
+    rooms = Rooms(
+        settings,
+        Store(engine),
+        BlobStore(settings.blob_place),
+        reader,
+        KeyRing(engine),
+        Watchers(settings.max_watchers),
+    )
+    app.state.rooms = rooms
+    routers = (
+        routes_datasets, routes_studies, routes_events, routes_pages, routes_theory, routes_limits, routes_health
+    )  # fmt: skip
+    for routes in routers:
         app.include_router(routes.router)
     add_problem_handlers(app)
     uploads = {routes_datasets.router.prefix: settings.max_upload_bytes + FORM_OVERHEAD}
     app.add_middleware(BodyLimit, limits=uploads, otherwise=settings.max_json_bytes)
-    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way
+    app.add_middleware(KeyGuard, rooms=rooms)
+    app.openapi = lambda: openapi_of(app, with_keys=settings.require_keys)  # type: ignore[method-assign]  # FastAPI's documented way
     return app
-
-
-def _openapi(app: FastAPI) -> dict[str, Any]:
-    """FastAPI's schema with our problems in the place of its own validation errors."""
-    if app.openapi_schema is None:
-        schema = get_openapi(
-            title=app.title,
-            version=app.version,
-            description=app.description,
-            tags=app.openapi_tags,
-            routes=app.routes,
-        )
-        schemas = schema.setdefault("components", {}).setdefault("schemas", {})
-        for unused in ("HTTPValidationError", "ValidationError"):
-            schemas.pop(unused, None)
-        _drop_foreign_errors(schema)
-        problem = ProblemBody.model_json_schema(ref_template="#/components/schemas/{model}")
-        schemas.update(problem.pop("$defs"))
-        schemas["Problem"] = problem
-        app.openapi_schema = schema
-    return app.openapi_schema
-
-
-def _drop_foreign_errors(schema: dict[str, Any]) -> None:
-    """Remove the 422 that FastAPI adds to every endpoint with a parameter: where there is one, we document it."""
-    for operations in schema["paths"].values():
-        for operation in operations.values():
-            if "application/json" in operation["responses"].get("422", {}).get("content", {}):
-                del operation["responses"]["422"]

@@ -1,4 +1,4 @@
-"""Blobs: bytes too large for a row, in a local folder, found by the SHA-256 of what they hold."""
+"""Blobs: bytes too large for a row, found by the SHA-256 of what they hold, in a local folder or an object store."""
 
 from __future__ import annotations
 
@@ -8,54 +8,125 @@ import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 __all__ = ["BlobStore"]
 
 KEY = re.compile(r"[0-9a-f]{64}")
 
 
-@dataclass(frozen=True)
-class BlobStore:
-    """A folder of blobs. Writing is atomic: a reader finds a whole blob or none."""
+class Shelf(Protocol):
+    """Where blobs lie. A reader finds a whole blob or none; ``name`` is two digits, a slash and the key.
 
-    folder: Path
+    ``read`` and ``remove`` raise FileNotFoundError.
+    """
+
+    def write(self, name: str, data: bytes) -> None: ...
+    def read(self, name: str) -> bytes: ...
+    def exists(self, name: str) -> bool: ...
+    def remove(self, name: str) -> None: ...
+
+
+class BlobStore:
+    """Keeps bytes under the hash of what they hold: the same bytes are kept once.
+
+    Args:
+        place: a local folder, or a URL of an object store that fsspec knows: ``s3://bucket/prefix`` (with the package
+            s3fs; its credentials as that package documents them). Not for ``file://``: a folder is a path.
+
+    Raises:
+        ValueError: a URL that is no object store's.
+        ImportError: the package for this kind of URL is not installed; the sentence names it.
+    """
+
+    def __init__(self, place: Path | str) -> None:
+        self._shelf: Shelf = _Objects(place) if isinstance(place, str) else _Folder(place)
 
     def put(self, data: bytes) -> str:
-        """Keep the bytes and return their key; the same bytes are kept once."""
+        """Keep the bytes and return their key."""
         key = hashlib.sha256(data).hexdigest()
-        target = self._path(key)
-        if target.exists():
-            return key
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=".new-")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).replace(target)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        if not self._shelf.exists(_name(key)):
+            self._shelf.write(_name(key), data)
         return key
 
     def has(self, key: str) -> bool:
         """Whether the bytes are there."""
-        return self._path(key).exists()
+        return self._shelf.exists(_name(key))
 
     def get(self, key: str) -> bytes:
         """The bytes under a key.
 
         Raises:
             KeyError: if there are none.
-
         """
         try:
-            return self._path(key).read_bytes()
+            return self._shelf.read(_name(key))
         except FileNotFoundError:
             raise KeyError(f"there is no blob {key!r}") from None
 
-    def _path(self, key: str) -> Path:
-        if not KEY.fullmatch(key):
-            raise ValueError(f"a blob's key has 64 hexadecimal digits, got {key!r}")
-        return self.folder / key[:2] / key
+    def remove(self, key: str) -> None:
+        """Forget the bytes under a key; nothing happens if there are none."""
+        try:
+            self._shelf.remove(_name(key))
+        except FileNotFoundError:
+            return
+
+
+def _name(key: str) -> str:
+    if not KEY.fullmatch(key):
+        raise ValueError(f"a blob's key has 64 hexadecimal digits, got {key!r}")
+    return f"{key[:2]}/{key}"
+
+
+@dataclass(frozen=True)
+class _Folder:
+    """A local folder: written beside, then moved into its place."""
+
+    folder: Path
+
+    def write(self, name: str, data: bytes) -> None:
+        target = self.folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, beside = tempfile.mkstemp(dir=target.parent, prefix=".new-")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(beside).replace(target)
+        except BaseException:
+            Path(beside).unlink(missing_ok=True)
+            raise
+
+    def read(self, name: str) -> bytes:
+        return (self.folder / name).read_bytes()
+
+    def exists(self, name: str) -> bool:
+        return (self.folder / name).exists()
+
+    def remove(self, name: str) -> None:
+        (self.folder / name).unlink()
+
+
+class _Objects:
+    """An object store through fsspec; what it writes appears at once or not at all."""
+
+    def __init__(self, url: str) -> None:
+        if "://" not in url or url.startswith("file:"):
+            raise ValueError(f"blobs lie in a folder (a path) or an object store (s3://bucket/prefix), got {url!r}")
+        from fsspec.core import url_to_fs  # few deployments need it
+
+        self._files: Any
+        self._files, self._root = url_to_fs(url)
+
+    def write(self, name: str, data: bytes) -> None:
+        self._files.pipe_file(f"{self._root}/{name}", data)
+
+    def read(self, name: str) -> bytes:
+        return bytes(self._files.cat_file(f"{self._root}/{name}"))
+
+    def exists(self, name: str) -> bool:
+        return bool(self._files.exists(f"{self._root}/{name}"))
+
+    def remove(self, name: str) -> None:
+        self._files.rm_file(f"{self._root}/{name}")

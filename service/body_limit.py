@@ -8,7 +8,7 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.problems import problem_response
+from service.problems import FieldError, problem_response
 
 __all__ = ["BodyLimit"]
 
@@ -26,7 +26,9 @@ class BodyLimit:
         limit = self._limits.get(scope["path"], self._otherwise)
         announced = Headers(scope=scope).get("content-length", "0")
         if announced.isdecimal() and int(announced[:18]) > limit:
-            await problem_response(413, _sentence(limit), headers={"Connection": "close"})(scope, receive, send)
+            error = BodyTooLargeError(limit, f"{announced[:18]} bytes")
+            answer = problem_response(413, error.detail, error.errors, {"Connection": "close"})
+            await answer(scope, receive, send)
             return
         received = 0
 
@@ -35,21 +37,19 @@ class BodyLimit:
             message = await receive()
             received += len(message.get("body", b""))
             if received > limit:
-                raise BodyTooLarge(limit)
+                raise BodyTooLargeError(limit, f"more than {limit} bytes")
             return message
 
         await self._app(scope, counted, send)
 
 
-class BodyTooLarge(HTTPException):
-    """A body that announced no length, or a false one, went on for too long.
+class BodyTooLargeError(HTTPException):
+    """A body is too long, or one that announced no length, or a false one, went on for too long.
 
     FastAPI lets an HTTPException pass while it reads a body, and no other.
     """
 
-    def __init__(self, limit: int) -> None:
-        super().__init__(413, _sentence(limit))
-
-
-def _sentence(limit: int) -> str:
-    return f"the body is too large: {limit} bytes are allowed here"
+    def __init__(self, limit: int, found: str) -> None:
+        message = f"is too large: {limit} bytes are allowed here"
+        super().__init__(413, f"the body {message}")
+        self.errors = (FieldError(field="body", value=found, message=message),)

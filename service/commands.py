@@ -11,6 +11,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 
+from service.key_commands import keys
 from service.settings import Settings
 
 __all__ = ["app"]
@@ -24,10 +25,20 @@ database = typer.Typer(help="The service's database.", no_args_is_help=True)
 app.add_typer(database, name="db")
 secrets = typer.Typer(help="The secrets of a deployment.", no_args_is_help=True)
 app.add_typer(secrets, name="secrets")
+app.add_typer(keys, name="key")
 
 DataDir = Annotated[Path | None, typer.Option(help="Folder of the database and the datasets.", show_default=False)]
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
 Fd = Annotated[int | None, typer.Option(help="Inherited listening socket, instead of host and port.", hidden=True)]
+Parameters = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--parameter",
+        "-p",
+        help="NAME=NUMBER: a parameter of the family, or another name of its scale (s, a, sinc_omega). Repeat it.",
+        show_default=False,
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 
@@ -69,6 +80,7 @@ def search(
     seed: Annotated[int, typer.Option(help="Of the search.")] = 0,
     max_points: Annotated[int, typer.Option(help="The picture is downscaled to as many pixels.")] = 16384,
     output: Annotated[Path, typer.Option(help="Folder for the configs.")] = Path(),
+    report: Annotated[Path | None, typer.Option(help="Write the report, an HTML page, to this file.")] = None,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
@@ -84,16 +96,40 @@ def search(
         "confirm": {"finalists": finalists, "seeds": seeds},
     }
     try:
-        search_file(_settings(data_dir), file, max_points, request, output, as_json)
+        search_file(_settings(data_dir), file, max_points, request, output, as_json, report)
     except (Problem, OSError, RuntimeError, ValueError) as error:
         _refuse(_sentence(error))
+
+
+@app.command()
+def report(
+    study: Annotated[str, typer.Argument(help="Its id.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="File for the page.")] = Path("report.html"),
+    data_dir: DataDir = None,
+) -> None:
+    """Write the report of a study: one HTML page that needs no network."""
+    from service.blobs import BlobStore
+    from service.database import make_engine
+    from service.pages.report import write_report
+    from service.store import Store
+
+    settings = _settings(data_dir)
+    store = Store(make_engine(settings.url))
+    try:
+        if sentence := store.unready():
+            raise ValueError(sentence)
+        write_report(store, BlobStore(settings.blob_dir), study, output)
+    except (OSError, ValueError) as error:
+        _refuse(_sentence(error))
+    typer.echo(f"report: {output}")
 
 
 @app.command("init")
 def init_config(
     activation: Annotated[str, typer.Option(help="Family.")],
     sigma_a: Annotated[float | None, typer.Option(help="Its scale; default: customary.")] = None,
-    omega: Annotated[float | None, typer.Option(help="Sine only, instead of sigma_a: omega = 1 / sigma_a.")] = None,
+    omega: Annotated[float | None, typer.Option(help="Of waves, instead of sigma_a: omega = 1 / sigma_a.")] = None,
+    parameter: Parameters = None,
     sigma_p: Annotated[float | None, typer.Option(help="Std of pre-activations; default: the theory's own.")] = None,
     sigma_p_first: Annotated[float | None, typer.Option(help="Of the first layer; default: sigma_p.")] = None,
     width: Annotated[int, typer.Option(help="Units of a hidden layer.")] = 256,
@@ -110,10 +146,11 @@ def init_config(
     from service.inits import init_of
     from service.problems import Problem
     from service.render import print_init
-    from service.schemas import InitRequest
+    from service.schemas_theory import InitRequest
 
     given: dict[str, Any] = {
-        "family": activation, "sigma_a": sigma_a, "omega": omega, "sigma_p": sigma_p, "sigma_p_first": sigma_p_first,
+        "family": activation, "sigma_a": sigma_a, "omega": omega, "parameters": _parameters(parameter),
+        "sigma_p": sigma_p, "sigma_p_first": sigma_p_first,
         "network": {"width": width, "hidden_layers": layers}, "in_dim": in_dim, "out_dim": out_dim,
         "bias": _bias(bias), "bias_first": _bias(bias_first), "method": method, "distribution": distribution,
     }  # fmt: skip
@@ -125,6 +162,37 @@ def init_config(
         typer.echo(config.to_json())
     else:
         print_init(Console(), config)
+
+
+@app.command()
+def theory(
+    activation: Annotated[str, typer.Option(help="Family, or a formula of x.")],
+    sigma_a: Annotated[float | None, typer.Option(help="Its scale; default: customary.")] = None,
+    omega: Annotated[float | None, typer.Option(help="Of waves, instead of sigma_a: omega = 1 / sigma_a.")] = None,
+    parameter: Parameters = None,
+    width_ratio: Annotated[float, typer.Option(help="Fan-out over fan-in of a hidden layer.")] = 1.0,
+    sigma_p: Annotated[float | None, typer.Option(help="Where moments are taken; default: the stable one.")] = None,
+    method: Annotated[str, typer.Option(help="analytic, quadrature or monte_carlo.")] = "analytic",
+    as_json: Json = False,
+) -> None:
+    """What the theory says of an activation: moments, gain, and the sigma_p that keeps signal and gradient."""
+    from service.problems import Problem
+    from service.render import print_theory
+    from service.schemas_theory import TheoryRequest
+    from service.theories import theory_of
+
+    given: dict[str, Any] = {
+        "family": activation, "sigma_a": sigma_a, "omega": omega, "parameters": _parameters(parameter),
+        "width_ratio": width_ratio, "sigma_p": sigma_p, "method": method,
+    }  # fmt: skip
+    try:
+        answer = theory_of(TheoryRequest.model_validate(given))
+    except (Problem, ValueError) as error:
+        _refuse(_sentence(error))
+    if as_json:
+        typer.echo(answer.model_dump_json(indent=2))
+    else:
+        print_theory(Console(), answer)
 
 
 @app.command()
@@ -143,23 +211,43 @@ def upgrade_database(
     reader_password_file: Annotated[Path | None, typer.Option(help="A file with its password.")] = None,
 ) -> None:
     """Bring the database to this version's schema, ours and Optuna's."""
-    from service.database import DatabaseVersionError, make_engine, upgrade
+    from service.database import DatabaseVersionError, opened, upgrade
     from workers.storage import open_storage
 
     if (reader is None) != (reader_password_file is None):
         _refuse("--reader and --reader-password-file go together")
     settings = _settings(data_dir)
     try:
-        engine = make_engine(settings.url)
-        upgrade(engine)
-        open_storage(settings.url)
-        if reader is not None and reader_password_file is not None:
-            from service.database_roles import make_reader
+        with opened(settings.url) as engine:
+            upgrade(engine)
+            open_storage(settings.url).engine.dispose()
+            if reader is not None and reader_password_file is not None:
+                from service.database_roles import make_reader
 
-            make_reader(engine, reader, reader_password_file.read_text().strip())
+                make_reader(engine, reader, reader_password_file.read_text().strip())
     except (DatabaseVersionError, OSError, ValueError) as error:
         _refuse(str(error))
     typer.echo("the database is up to date")
+
+
+@database.command("status")
+def show_database(data_dir: DataDir = None, as_json: Json = False) -> None:
+    """Which schema version the database has, and whether this version can work with it (exit status 1: it cannot)."""
+    from sqlalchemy.exc import OperationalError
+
+    from service.database import HEAD, current_version, mismatch, opened
+
+    try:
+        with opened(_settings(data_dir).url) as engine, engine.connect() as connection:
+            found = current_version(connection)
+    except (OperationalError, OSError, ValueError) as error:
+        _refuse(f"the database cannot be reached: {error.orig if isinstance(error, OperationalError) else error}")
+    reason = mismatch(found)
+    if as_json:
+        typer.echo(json.dumps({"version": found, "needed": HEAD, "ready": reason is None, "reason": reason}))
+    else:
+        typer.echo(reason or f"the database has schema version {found!r}, the newest")
+    raise typer.Exit(int(reason is not None))
 
 
 @secrets.command("init")
@@ -173,9 +261,13 @@ def init_secrets(folder: Annotated[Path, typer.Argument(help="Where to.")] = Pat
 @app.command()
 def api(host: Host = "127.0.0.1", port: int = 8000, fd: Fd = None, data_dir: DataDir = None) -> None:
     """Run the HTTP API alone (a part of a deployment)."""
+    from service.binding import UnguardedError
     from service.processes import run_api
 
-    run_api(_settings(data_dir), host, port, fd)
+    try:
+        run_api(_settings(data_dir), host, port, fd)
+    except UnguardedError as error:
+        _refuse(str(error))
 
 
 @app.command()
@@ -189,9 +281,13 @@ def runner(data_dir: DataDir = None) -> None:
 @app.command()
 def dashboard(host: Host = "127.0.0.1", port: int = 8080, fd: Fd = None, data_dir: DataDir = None) -> None:
     """Run the read-only Optuna dashboard alone (a part of a deployment)."""
+    from service.binding import UnguardedError
     from service.processes import run_dashboard
 
-    run_dashboard(_settings(data_dir), host, port, fd)
+    try:
+        run_dashboard(_settings(data_dir), host, port, fd)
+    except UnguardedError as error:
+        _refuse(str(error))
 
 
 def _settings(data_dir: Path | None) -> Settings:
@@ -204,6 +300,17 @@ def _bias(text: str | None) -> Any:
         return text if text is None else {"rule": "share", "share": float(text)}
     except ValueError:
         return text
+
+
+def _parameters(given: list[str] | None) -> dict[str, float]:
+    found = {}
+    for text in given or []:
+        name, _, number = text.partition("=")
+        try:
+            found[name.strip()] = float(number)
+        except ValueError:
+            _refuse(f"--parameter must be NAME=NUMBER, got {text!r}")
+    return found
 
 
 def _sentence(error: Exception) -> str:

@@ -1,7 +1,7 @@
 """The Optuna dashboard over our database, for looking only.
 
-It has no authentication and its write routes are open, so everything but GET and HEAD is refused before it
-arrives.
+It has no authentication of its own and its write routes are open, so everything but GET and HEAD is refused before it
+arrives, and where keys are on, everybody without a key of scope admin.
 """
 
 from __future__ import annotations
@@ -12,9 +12,16 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
+from starlette.datastructures import Headers
+
+from service.callers import find_key
+from service.database import make_engine
+from service.keys import KeyRing, Scope
+from service.problems import Problem
+from service.settings import Settings
 from workers.storage import open_storage
 
-__all__ = ["read_only", "serve_dashboard"]
+__all__ = ["read_only", "serve_dashboard", "with_key"]
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -28,6 +35,25 @@ def read_only(application: Application) -> Application:
         headers = [("Content-Type", "text/plain; charset=utf-8"), ("Allow", "GET, HEAD")]
         start_response("405 Method Not Allowed", headers)
         return [b"This dashboard is for looking; studies are changed through the API.\n"]
+
+    return guard
+
+
+def with_key(application: Application, ring: KeyRing) -> Application:
+    """The same application for whoever sends a key of scope admin; it shows the studies of every key."""
+
+    def guard(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        given = {"authorization": environ.get("HTTP_AUTHORIZATION", ""), "accept": "text/html"}
+        try:
+            key = find_key(ring, Headers(given), "GET")
+        except Problem as error:
+            challenge = [("Content-Type", "text/plain; charset=utf-8"), *dict(error.headers or {}).items()]
+            start_response("401 Unauthorized", challenge)
+            return [f"{error.detail}\n".encode()]
+        if not key.scope.includes(Scope.ADMIN):
+            start_response("403 Forbidden", [("Content-Type", "text/plain; charset=utf-8")])
+            return [b"The dashboard shows the studies of every key: it needs one of scope admin.\n"]
+        return application(environ, start_response)
 
     return guard
 
@@ -48,10 +74,13 @@ class _QuietHandler(WSGIRequestHandler):
         """Say nothing: the dashboard polls."""
 
 
-def serve_dashboard(database_url: str, listener: socket.socket) -> None:
-    """Serve until the process ends."""
+def serve_dashboard(settings: Settings, listener: socket.socket) -> None:
+    """Serve until the process ends; behind a key where keys are on."""
     from optuna_dashboard import wsgi
 
+    application = read_only(wsgi(open_storage(settings.url)))
+    if settings.require_keys:
+        application = with_key(application, KeyRing(make_engine(settings.url)))
     server = _Server(listener)
-    server.set_app(read_only(wsgi(open_storage(database_url))))
+    server.set_app(application)
     server.serve_forever(poll_interval=0.2)

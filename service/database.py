@@ -7,6 +7,8 @@ failing half way.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +25,14 @@ __all__ = [
     "clock",
     "current_version",
     "make_engine",
+    "mismatch",
+    "opened",
     "upgrade",
     "writing",
 ]
 
 VERSION_TABLE = "vi3nr_version"  # Optuna owns a table called alembic_version in the same database
-HEAD = "0003"  # the newest migration; a test compares it with the migrations themselves
+HEAD = "0004"  # the newest migration; a test compares it with the migrations themselves
 BUSY_SECONDS = 30.0
 MIGRATION_LOCK = 0x56493352  # any number that nobody else uses as a PostgreSQL advisory lock
 
@@ -77,6 +81,16 @@ def make_engine(url: str) -> Engine:
     return engine
 
 
+@contextmanager
+def opened(url: str) -> Iterator[Engine]:
+    """An engine for a while; its connections are closed afterwards."""
+    engine = make_engine(url)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
 def writing(engine: Engine) -> Engine:
     """The same engine and pool, for transactions that write."""
     return engine.execution_options(vi3nr_writes=True)
@@ -101,6 +115,18 @@ def current_version(connection: Connection) -> str | None:
     return version
 
 
+def mismatch(version: str | None) -> str | None:
+    """Why this version of the service cannot work with a schema version, as a sentence; None if it can."""
+    if version == HEAD:
+        return None
+    if version is not None and version > HEAD:
+        return (
+            f"the database has schema version {version!r}, which this version of the service does not know "
+            f"(its newest is {HEAD!r}): a newer service has written it; upgrade the service"
+        )
+    return f"the database has schema version {version!r}, this service needs {HEAD!r}: run `vi3nr db upgrade`"
+
+
 def upgrade(engine: Engine) -> None:
     """Bring the schema to the newest version; two processes may call it at once.
 
@@ -110,19 +136,14 @@ def upgrade(engine: Engine) -> None:
     """
     from alembic import command  # the API only reads the version: it has no use for Alembic
     from alembic.config import Config
-    from alembic.script import ScriptDirectory
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     with writing(engine).begin() as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
         found = current_version(connection)
-        if found is not None and found not in known:
-            raise DatabaseVersionError(
-                f"the database has schema version {found!r}, which this version of the service does not know "
-                f"(its newest is {HEAD!r}): a newer service has written it; upgrade the service"
-            )
+        if found is not None and found > HEAD:  # they are numbers of four digits
+            raise DatabaseVersionError(mismatch(found))
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

@@ -1,4 +1,4 @@
-"""A PostgreSQL role that can read the trials and nothing else: for the dashboard, whose own code can write."""
+"""A PostgreSQL role that can read what the dashboard shows and nothing else: the dashboard's own code can write."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 from psycopg import sql
 from sqlalchemy import Engine, text
 
+from service.models import KeyRow
 from workers.storage import optuna_tables
 
 __all__ = ["make_reader"]
@@ -15,7 +16,8 @@ ROLE = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
 
 def make_reader(engine: Engine, role: str, password: str) -> None:
-    """Make the role, or give it this password, and let it read Optuna's tables; every other right is taken from it.
+    """Make the role, or give it this password, and let it read Optuna's tables and the API keys' hashes; it may nothing
+    else.
 
     Args:
         engine: of the database's owner, who may make roles.
@@ -30,7 +32,7 @@ def make_reader(engine: Engine, role: str, password: str) -> None:
     if not ROLE.fullmatch(role) or role == engine.url.username:
         raise ValueError(f"reader must be a role of its own, in small letters, digits and underscores, got {role!r}")
     name, word = sql.Identifier(role), sql.Literal(password)
-    tables = sql.SQL(", ").join(sql.Identifier("public", table) for table in optuna_tables())
+    tables = sql.SQL(", ").join(sql.Identifier("public", table) for table in (*optuna_tables(), KeyRow.__tablename__))
     with engine.begin() as connection:
         driver = connection.connection.driver_connection
         assert driver is not None

@@ -44,7 +44,7 @@ def run_demo() -> None:
         "seeds beside the usual initialisations: 2 seeds for every one, 5 for the best found and the best usual one."
     )
     scratch = tempfile.TemporaryDirectory(prefix="vi3nr-demo-")
-    with scratch as folder, Embedded(Settings(data_dir=Path(folder))) as service:
+    with scratch as folder, Embedded(Settings(data_dir=Path(folder), require_keys=False)) as service:
         console.print(f"started: API {service.url}, Optuna dashboard {service.dashboard_url}")
         with httpx2.Client(base_url=service.url, timeout=60) as client:
             dataset = _checked(client.post("/v1/datasets", files={"files": ("cat.png", _photograph(), "image/png")}))

@@ -18,14 +18,15 @@ import urllib.request
 from pathlib import Path
 from types import TracebackType
 
-from service.database import make_engine, upgrade
+from service.binding import check_binding
+from service.database import opened, upgrade
 from service.lifeline import VARIABLE
 from service.settings import Settings
 
 __all__ = ["Child", "Embedded"]
 
 log = logging.getLogger(__name__)
-STOP_SECONDS = 20.0  # a runner gives its studies back and ends its Ray
+STOP_SECONDS = 5.0  # beyond the time that the child takes for its own end
 PAUSES = (0.0, 1.0, 5.0, 30.0)  # before the first, second, ... restart in a row
 STEADY_SECONDS = 60.0  # a child that lived so long starts the row anew
 
@@ -35,6 +36,7 @@ class Child:
 
     def __init__(self, name: str, arguments: list[str], settings: Settings, inherit: tuple[int, ...] = ()) -> None:
         self.name, self._inherit = name, inherit
+        self._patience = settings.drain_seconds + STOP_SECONDS
         self._command = [sys.executable, "-m", "service", name, *arguments]
         values = settings.model_dump() | {"data_dir": settings.data_dir.absolute()}
         given = {f"VI3NR_{name.upper()}": str(value) for name, value in values.items() if value is not None}
@@ -87,9 +89,9 @@ class Child:
             return
         try:
             self._process.terminate()
-            self._process.wait(STOP_SECONDS)
+            self._process.wait(self._patience)
         except subprocess.TimeoutExpired:
-            log.warning("%s did not end within %.0f s and was killed", self.name, STOP_SECONDS)
+            log.warning("%s did not end within %.0f s and was killed", self.name, self._patience)
             self._process.kill()
             self._process.wait()
         self._process = None
@@ -109,7 +111,7 @@ class Embedded:
 
     Args:
         settings: where the data lies.
-        host: address to listen on; loopback unless you know better: there is no authentication yet.
+        host: address to listen on; another than loopback is refused while API keys are off.
         port: of the API; 0 takes a free one.
         dashboard_port: of the Optuna dashboard; 0 takes a free one.
     """
@@ -137,23 +139,26 @@ class Embedded:
         self.close()
 
     def _start(self) -> None:
-        engine = make_engine(self._settings.url)
-        upgrade(engine)
-        engine.dispose()
+        check_binding(self._settings, self._host)
+        with opened(self._settings.url) as engine:
+            upgrade(engine)
+        api, dashboard = (self._listen(port) for port in self._ports)
+        self.url, self.dashboard_url = (f"http://{_address(listener)}" for listener in (api, dashboard))
+        self._begin("api", api)  # it is waited for, and needs none of Optuna's tables
         from workers.storage import open_storage
 
         open_storage(self._settings.url).engine.dispose()
-        api, dashboard = (self._listen(port) for port in self._ports)
-        self.url, self.dashboard_url = (f"http://{_address(listener)}" for listener in (api, dashboard))
-        for name, listener in (("api", api), ("runner", None), ("dashboard", dashboard)):
-            descriptor = () if listener is None else (listener.fileno(),)
-            arguments = [] if listener is None else ["--fd", str(listener.fileno())]
-            child = Child(name, arguments, self._settings, descriptor)
-            self.children[name] = child
-            child.start()
+        self._begin("runner")
         self._await_ready()
+        self._begin("dashboard", dashboard)
         self._supervisor = threading.Thread(target=self._supervise, name="supervisor", daemon=True)
         self._supervisor.start()
+
+    def _begin(self, name: str, listener: socket.socket | None = None) -> None:
+        descriptor = () if listener is None else (listener.fileno(),)
+        arguments = [] if listener is None else ["--fd", str(listener.fileno())]
+        self.children[name] = Child(name, arguments, self._settings, descriptor)
+        self.children[name].start()
 
     def _listen(self, port: int) -> socket.socket:
         try:

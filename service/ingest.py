@@ -20,7 +20,7 @@ STATUS = {"type": 415}  # of a refusal; every other kind is 422
 
 
 def store_file(
-    store: Store, blobs: BlobStore, reader: Reader, name: str, data: bytes, options: Options
+    store: Store, blobs: BlobStore, reader: Reader, name: str, data: bytes, options: Options, owner: str = ""
 ) -> tuple[Dataset, bool]:
     """The dataset, and whether it was there before.
 
@@ -31,12 +31,13 @@ def store_file(
         name: shown, never used as a path.
         data: the file's bytes.
         options: how it is read.
+        owner: the id of the key that the dataset belongs to.
 
     Raises:
         Problem: 415 or 422, naming the file or the option, when it cannot be read.
     """
     content_hash = _content_hash(data, options)
-    known = store.dataset_by_content(content_hash)
+    known = store.dataset_by_content(content_hash, owner)
     if known is not None and all(blobs.has(signal.blob_key) for signal in known.signals):
         return known, True
     try:
@@ -47,7 +48,7 @@ def store_file(
     blob_key = blobs.put(reading.signal.to_bytes())
     meta = {**reading.meta, "max_points": options.max_points}
     return store.add_dataset(
-        name=name, content_hash=content_hash, signal=reading.signal, blob_key=blob_key, meta=meta
+        name=name, content_hash=content_hash, signal=reading.signal, blob_key=blob_key, meta=meta, owner=owner
     ), known is not None
 
 

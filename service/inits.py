@@ -7,7 +7,8 @@ from typing import Any
 
 from service.plans import family_errors, network_errors, scale_errors
 from service.problems import FieldError, Problem, shown
-from service.schemas import FixedShare, InitRequest
+from service.schemas import FixedShare
+from service.schemas_theory import FamilyRequest, InitRequest
 from service.settings import Settings
 from vi3nr.activations import activation, family_of
 from vi3nr.config import BiasRule, InitConfig
@@ -16,7 +17,7 @@ from vi3nr.profile import vi3nr_config
 from vi3nr.signals import Signal
 from workers.plan import Network
 
-__all__ = ["init_of"]
+__all__ = ["init_of", "scale_of"]
 
 OF_THE_DATASET = ("in_dim", "out_dim", "input_second_moment")
 
@@ -35,9 +36,7 @@ def init_of(request: InitRequest, settings: Settings, signal: Signal | None = No
     ]
     if errors:
         raise Problem.of_fields(errors)
-    sigma_a = request.sigma_a
-    if request.omega is not None:
-        sigma_a = family_of(request.family).aliases["omega"] / request.omega
+    sigma_a = scale_of(request)
     try:
         if signal is None:
             ends = _Ends(request.in_dim, request.out_dim, request.input_second_moment)
@@ -45,6 +44,14 @@ def init_of(request: InitRequest, settings: Settings, signal: Signal | None = No
         return _guessed(request, signal, sigma_a)
     except (ValueError, ArithmeticError) as error:
         raise Problem(422, f"there is no such init config: {error}") from None
+
+
+def scale_of(asked: FamilyRequest) -> float | None:
+    """sigma_a as asked for, under that name or as omega; None: not by either."""
+    if asked.omega is None:
+        return asked.sigma_a
+    constant, _ = family_of(asked.family).scale_names()["omega"]
+    return constant / asked.omega
 
 
 @dataclass(frozen=True)

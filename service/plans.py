@@ -14,13 +14,13 @@ from service.records import Dataset
 from service.schemas import (
     ActivationRequest,
     HeldOut,
-    InitRequest,
     RangeRequest,
     ShareRange,
     ShareRequest,
     StepsToTarget,
     StudyRequest,
 )
+from service.schemas_theory import FamilyRequest, InitRequest
 from service.settings import Settings
 from vi3nr.activations import Activation, families, family_of
 from vi3nr.activations import activation as build
@@ -119,7 +119,7 @@ def _wrong_names(request: StudyRequest) -> Iterator[FieldError]:
             yield _error(f"baselines[{place}]", rule, "is named twice")
 
 
-def family_errors(prefix: str, asked: ActivationRequest | InitRequest) -> Iterator[FieldError]:
+def family_errors(prefix: str, asked: ActivationRequest | FamilyRequest) -> Iterator[FieldError]:
     """An unknown family or a formula that cannot be read, or a parameter that it does not have or cannot take."""
     try:
         family = family_of(asked.family)
@@ -139,13 +139,16 @@ def family_errors(prefix: str, asked: ActivationRequest | InitRequest) -> Iterat
             yield _error(f"{prefix}parameters", dict(asked.parameters) or None, str(error))
 
 
-def scale_errors(prefix: str, asked: ActivationRequest | InitRequest) -> Iterator[FieldError]:
+def scale_errors(prefix: str, asked: ActivationRequest | FamilyRequest) -> Iterator[FieldError]:
     """A scale given under a name, or with a value, that the family does not have, or twice."""
     family = _known(asked.family)
     if family is None:
         return
-    if asked.omega is not None and "omega" not in family.aliases:
-        yield _error(f"{prefix}omega", _plain(asked.omega), f"{asked.family} has no omega: give sigma_a")
+    if asked.omega is not None and "omega" not in family.scale_names():
+        message = f"{asked.family} has no omega: give sigma_a"
+        if "omega" in family.parameter_names():
+            message = f"the omega of {asked.family} is a parameter and not its scale: give it in parameters"
+        yield _error(f"{prefix}omega", _plain(asked.omega), message)
     if asked.sigma_a is not None and asked.sigma_a != 1.0 and not family.has_scale:
         message = f"{asked.family} has no scale: leave sigma_a out, or give 1"
         yield _error(f"{prefix}sigma_a", _plain(asked.sigma_a), message)
@@ -196,7 +199,7 @@ def _objective(request: StudyRequest) -> Objective:
 def _scale(asked: ActivationRequest) -> Axis:
     if asked.omega is None:
         return _axis(asked.sigma_a)
-    constant = family_of(asked.family).aliases["omega"]
+    constant, _ = family_of(asked.family).scale_names()["omega"]
     if isinstance(asked.omega, RangeRequest):
         return Range(constant / asked.omega.high, constant / asked.omega.low)
     return constant / asked.omega

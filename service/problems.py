@@ -4,6 +4,7 @@ named.
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,13 @@ __all__ = ["FieldError", "Problem", "ProblemBody", "add_problem_handlers", "docu
 MEDIA_TYPE = "application/problem+json"
 SHOWN = 200  # characters of a value that an answer repeats
 NOT_JSON = "the body is not JSON"
+URN = "urn:vi3nr:problem:"
+SECRET, HIDDEN = "secret", "(not shown)"  # a field of this name is repeated nowhere
+# What a problem is called where nothing narrower is said. A type never changes its meaning; docs/service.md lists all.
+BY_STATUS = {
+    400: "bad-request", 401: "no-key", 403: "scope", 404: "not-found", 405: "method", 409: "conflict",
+    413: "too-large", 415: "media-type", 422: "invalid", 429: "quota", 500: "internal", 503: "unavailable",
+}  # fmt: skip
 log = logging.getLogger(__name__)
 
 
@@ -38,7 +46,7 @@ class ProblemBody(BaseModel):
 
     model_config = ConfigDict(title="Problem")
 
-    type: str = "about:blank"
+    type: str = Field(description="what kind of problem it is, the same for ever: urn:vi3nr:problem:...")
     title: str
     status: int
     detail: str
@@ -56,14 +64,26 @@ class Problem(Exception):  # noqa: N818 -- RFC 9457 calls it so
         detail: str,
         errors: Sequence[FieldError] = (),
         headers: Mapping[str, str] | None = None,
+        kind: str | None = None,
     ) -> None:
         super().__init__(detail)
         self.status, self.detail, self.errors, self.headers = status, detail, tuple(errors), headers
+        self.kind = kind or BY_STATUS[status]
 
     @classmethod
-    def of_field(cls, field: str, value: Any, message: str, status: int = 422) -> Problem:
+    def of_field(
+        cls,
+        field: str,
+        value: Any,
+        message: str,
+        status: int = 422,
+        *,
+        headers: Mapping[str, str] | None = None,
+        kind: str | None = None,
+    ) -> Problem:
         """A problem with one field."""
-        return cls.of_fields([FieldError(field=field, value=shown(value), message=message)], status)
+        error = FieldError(field=field, value=shown(value), message=message)
+        return cls(status, _sentence(error), [error], headers, kind)
 
     @classmethod
     def of_fields(cls, errors: Sequence[FieldError], status: int = 422) -> Problem:
@@ -72,9 +92,15 @@ class Problem(Exception):  # noqa: N818 -- RFC 9457 calls it so
 
 
 def shown(value: Any) -> str:
-    """A received value as text that any encoding can carry."""
-    text = ascii(value)
+    """A received value as text that any encoding can carry, without its secrets."""
+    text = ascii(_without_secrets(value))
     return text if len(text) <= SHOWN else text[: SHOWN - 3] + "..."
+
+
+def _without_secrets(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: HIDDEN if key == SECRET else _without_secrets(inner) for key, inner in value.items()}
+    return [_without_secrets(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _sentence(error: FieldError) -> str:
@@ -83,10 +109,17 @@ def _sentence(error: FieldError) -> str:
 
 
 def problem_response(
-    status: int, detail: str, errors: Sequence[FieldError] = (), headers: Mapping[str, str] | None = None
+    status: int,
+    detail: str,
+    errors: Sequence[FieldError] = (),
+    headers: Mapping[str, str] | None = None,
+    kind: str | None = None,
 ) -> Response:
     """The answer itself. ASCII only, so that no received text can break it."""
-    body = ProblemBody(title=HTTPStatus(status).phrase, status=status, detail=detail, errors=list(errors))
+    body = ProblemBody(
+        type=URN + (kind or BY_STATUS.get(status, "http")), title=HTTPStatus(status).phrase, status=status,
+        detail=detail, errors=list(errors),
+    )  # fmt: skip
     content = json.dumps(body.model_dump(), ensure_ascii=True, allow_nan=False)
     return Response(content, status_code=status, headers=dict(headers or {}), media_type=MEDIA_TYPE)
 
@@ -103,12 +136,13 @@ def add_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(OperationalError, _on_database)
+    app.add_exception_handler(OSError, _on_system)
     app.add_exception_handler(Exception, _on_surprise)
 
 
 async def _on_problem(_: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)
-    return problem_response(error.status, error.detail, error.errors, error.headers)
+    return problem_response(error.status, error.detail, error.errors, error.headers, error.kind)
 
 
 async def _on_invalid(request: Request, error: Exception) -> Response:
@@ -116,7 +150,7 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
     sent = request.headers.get("content-type", "")[:SHOWN]
     found = error.errors()
     if any(item["type"] == "json_invalid" for item in found):
-        return problem_response(400, f"{NOT_JSON}: {found[0].get('ctx', {}).get('error', '')}")
+        return problem_response(400, f"{NOT_JSON}: {found[0].get('ctx', {}).get('error', '')}", kind="not-json")
     if any(len(item["loc"]) == 1 and isinstance(item.get("input"), bytes) for item in found):
         return problem_response(415, f"the body must be application/json, got {sent!a}")
     if any(item["loc"] == ("body", "files") for item in found) and not sent.startswith("multipart/form-data"):
@@ -130,7 +164,8 @@ def _field_error(item: Mapping[str, Any]) -> FieldError:
     message = str(item["msg"]).removeprefix("Value error, ")
     message = {"extra_forbidden": "there is no such field", "missing": "is required"}.get(item["type"], message)
     message = message[:1].lower() + message[1:]
-    value = None if missing else shown(item.get("input"))
+    hidden = SECRET in item["loc"]
+    value = None if missing else HIDDEN if hidden else shown(item.get("input"))
     return FieldError(field=_path(item["loc"]), value=value, message=message)
 
 
@@ -154,12 +189,20 @@ async def _on_http(_: Request, error: Exception) -> Response:
         detail = {404: "there is nothing at this address", 405: "this address does not take this method"}.get(
             error.status_code, detail
         )
-    return problem_response(error.status_code, str(detail), headers=error.headers)
+    errors: Sequence[FieldError] = getattr(error, "errors", ())  # service.body_limit's
+    return problem_response(error.status_code, str(detail), errors, error.headers)
 
 
 async def _on_database(_: Request, error: Exception) -> Response:
     log.error("the database cannot be used", exc_info=error)
     return problem_response(503, "the database cannot be used now; try again", headers={"Retry-After": "5"})
+
+
+async def _on_system(request: Request, error: Exception) -> Response:
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        log.error("the disk is full", exc_info=error)
+        return problem_response(507, "the service's disk is full; try again later", headers={"Retry-After": "60"})
+    return await _on_surprise(request, error)
 
 
 async def _on_surprise(_: Request, error: Exception) -> Response:

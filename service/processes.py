@@ -7,20 +7,27 @@ Imports are inside: the API must load neither torch nor ray.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import socket
+import threading
 from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING
 
+from service.binding import check_binding, check_listener
 from service.lifeline import end_with_parent
 from service.settings import Settings
-from service.stopping import stopped_by_signals
+from service.stopping import ended_within, stopped_by_signals
 
 if TYPE_CHECKING:
+    from service.store import Store
     from workers.pool_ray import RayPool
 
-__all__ = ["open_pool", "run_api", "run_dashboard", "run_runner"]
+__all__ = ["await_database", "open_pool", "run_api", "run_dashboard", "run_runner"]
+
+DATABASE_SECONDS = 1.0  # between two looks at a database that is not ready
 
 
 def run_api(settings: Settings, host: str, port: int, fd: int | None) -> None:
@@ -31,12 +38,24 @@ def run_api(settings: Settings, host: str, port: int, fd: int | None) -> None:
 
     end_with_parent()
     _log()
-    uvicorn.run(create_app(settings), host=host, port=port, fd=fd, log_level="info", access_log=False, log_config=None)
+    _check(settings, host, fd)
+    app = create_app(settings)
+    config = uvicorn.Config(
+        app, host=host, port=port, fd=fd, log_level="info", access_log=False, log_config=None, server_header=False,
+        timeout_graceful_shutdown=math.ceil(settings.drain_seconds),
+    )  # fmt: skip
+
+    class Server(uvicorn.Server):
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            app.state.rooms.watchers.closing.set()  # streams and waits would hold up the end
+            super().handle_exit(sig, frame)
+
+    Server(config).run()
 
 
 def run_runner(settings: Settings) -> None:
-    """Work on studies until SIGTERM; give back what is held."""
-    with stopped_by_signals() as stop:
+    """Work on studies until SIGTERM; give back what is held, within ``drain_seconds``."""
+    with stopped_by_signals() as stop, ended_within(stop, settings.drain_seconds):
         end_with_parent()
         _log()
 
@@ -48,10 +67,13 @@ def run_runner(settings: Settings) -> None:
         from workers.storage import open_storage
 
         database = make_engine(settings.url)
+        store = Store(database)
+        if not await_database(store, stop):
+            return
         pool = open_pool(settings)
         try:
             runner = Runner(
-                Store(database), BlobStore(settings.blob_dir), Engine(pool, open_storage(settings.url)),
+                store, BlobStore(settings.blob_place), Engine(pool, open_storage(settings.url)),
                 owner=f"{socket.gethostname()}:{os.getpid()}",
                 lease_seconds=settings.lease_seconds, capacity=settings.studies_at_once,
             )  # fmt: skip
@@ -59,6 +81,25 @@ def run_runner(settings: Settings) -> None:
         finally:
             pool.close()
             database.dispose()
+
+
+def await_database(store: Store, stop: threading.Event) -> bool:
+    """Wait until the store can be used; False if ``stop`` is set before."""
+    from sqlalchemy.exc import OperationalError
+
+    told = None
+    while not stop.is_set():
+        try:
+            reason = store.unready()
+        except OperationalError as error:
+            reason = f"the database cannot be reached: {error.orig}"
+        if reason is None:
+            return True
+        if reason != told:
+            logging.getLogger(__name__).warning("waiting: %s", reason)
+        told = reason
+        stop.wait(DATABASE_SECONDS)
+    return False
 
 
 def open_pool(settings: Settings) -> RayPool:
@@ -83,8 +124,18 @@ def run_dashboard(settings: Settings, host: str, port: int, fd: int | None) -> N
     end_with_parent()
     from service.dashboard import serve_dashboard
 
+    _check(settings, host, fd)
     listener = socket.create_server((host, port)) if fd is None else socket.socket(fileno=fd)
-    serve_dashboard(settings.url, listener)
+    serve_dashboard(settings, listener)
+
+
+def _check(settings: Settings, host: str, fd: int | None) -> None:
+    """Raises UnguardedError where others could ask without a key."""
+    if fd is None:
+        check_binding(settings, host)
+    else:
+        with socket.socket(fileno=os.dup(fd)) as listener:
+            check_listener(settings, listener)
 
 
 def _log() -> None:

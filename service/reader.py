@@ -28,6 +28,7 @@ AT_ONCE = 2  # reading processes: each may take the whole limit of memory
 GRACE = 15.0  # seconds beyond the limit for a reading process to load
 ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}  # and no secret of ours
 HEADER_BYTES = 1_000_000
+DTYPES = ("<f4", "<i4", "|b1")  # of what a signal consists of
 LOST = "cannot be read within the limits of memory and time"
 log = logging.getLogger(__name__)
 
@@ -119,20 +120,26 @@ def _reading(answer: bytes) -> Reading:
             if "trace" in header:
                 log.warning("a file was refused where its reader failed: %s", " | ".join(header["trace"]))
             raise RefusedError(header["refused"], header["sentence"], header.get("field", "files"), header.get("value"))
-        coordinates, values = _arrays([tuple(shape) for shape in header["arrays"]], payload)
-        return Reading(Signal(coordinates, values, header["kind"], tuple(header["shape"])), header["meta"])
+        arrays = _arrays([(name, kind, tuple(shape)) for name, kind, shape in header["arrays"]], payload)
+        coordinates, values = arrays.pop("coordinates"), arrays.pop("values")
+        return Reading(Signal(coordinates, values, header["kind"], tuple(header["shape"]), arrays), header["meta"])
     except (ValueError, KeyError, TypeError) as error:
         log.error("a reading process gave an answer that cannot be: %s", error)
         raise RefusedError("content", "is damaged") from None
 
 
-def _arrays(shapes: list[tuple[int, ...]], payload: bytes) -> list[np.ndarray]:
-    sizes = [math.prod(shape) for shape in shapes]
-    numbers = np.frombuffer(payload, "<f4")
-    if any(n < 0 for shape in shapes for n in shape) or sum(sizes) != len(numbers):
-        raise ValueError(f"arrays of {shapes} do not fill {len(payload)} bytes")
-    parts = np.split(numbers.astype(np.float32), np.cumsum(sizes)[:-1])
-    return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
+def _arrays(announced: list[tuple[str, str, tuple[int, ...]]], payload: bytes) -> dict[str, np.ndarray]:
+    """The arrays by name; they fill the payload to the last byte."""
+    found, begin = {}, 0
+    for name, kind, shape in announced:
+        if kind not in DTYPES or any(n < 0 for n in shape):
+            raise ValueError(f"an array of {kind} {shape}")
+        count = math.prod(shape)
+        found[name] = np.frombuffer(payload, kind, count, begin).reshape(shape).copy()
+        begin += found[name].nbytes
+    if begin != len(payload):
+        raise ValueError(f"arrays of {begin} bytes do not fill {len(payload)} bytes")
+    return found
 
 
 def _end(started: list[subprocess.Popen[bytes]], *only: subprocess.Popen[bytes]) -> None:

@@ -64,6 +64,7 @@ class Dataset:
     out_dim: int
     signals: tuple[StoredSignal, ...]
     created: float
+    owner: str = ""  # the key that made it; empty where keys were off
 
     @property
     def blob_key(self) -> str:
@@ -97,6 +98,7 @@ class Study:
     created: float
     started: float | None
     finished: float | None
+    owner: str = ""  # the key that asked for it; empty where keys were off
 
 
 @dataclass(frozen=True)
@@ -172,6 +174,7 @@ def dataset_of(row: DatasetRow) -> Dataset:
         out_dim=row.out_dim,
         signals=tuple(StoredSignal(**{**signal, "shape": tuple(signal["shape"])}) for signal in row.signals),
         created=row.created,
+        owner=row.owner,
     )
 
 
@@ -191,6 +194,7 @@ def study_of(row: StudyRow) -> Study:
         created=row.created,
         started=row.started,
         finished=row.finished,
+        owner=row.owner,
     )
 
 

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import re
+
 from rich.console import Console
 from rich.table import Table
 
+from service.theories import TheoryAnswer
 from vi3nr.config import InitConfig
 from workers.result import Arm, FamilyResult, Interval, ProgressNote, StudyResult
 
-__all__ = ["print_init", "print_result", "progress_text", "snippet"]
+__all__ = ["file_name", "print_init", "print_result", "print_theory", "progress_text", "snippet"]
+
+
+def file_name(family: str) -> str:
+    """What the file of a family's best init config is called; a formula may hold a slash."""
+    return f"best-{re.sub('[^A-Za-z0-9]+', '_', family)}.json"
 
 
 def snippet(path: str) -> str:
@@ -107,6 +115,28 @@ def print_init(console: Console, config: InitConfig) -> None:
             str(index), str(layer.fan_in), str(layer.fan_out),
             _number(layer.weight_std), _number(layer.weight_bound), _number(layer.bias_std),
         )  # fmt: skip
+    console.print(table)
+
+
+def print_theory(console: Console, answer: TheoryAnswer) -> None:
+    """The theory's numbers of one activation."""
+    parameters = "".join(f", {name} {_number(value)}" for name, value in answer.parameters.items())
+    console.print(f"[bold]{answer.family}[/bold], sigma_a {_number(answer.sigma_a)}{parameters}", highlight=False)
+    console.print(
+        f"stable sigma_p: {'none' if answer.stable.sigma_p is None else _number(answer.stable.sigma_p)} "
+        f"(kind: {answer.stable.kind}, fan-out / fan-in {_number(answer.width_ratio)})"
+    )
+    at = answer.at
+    table = Table(box=None, pad_edge=False, title=f"at sigma_p {_number(at.sigma_p)}, rho {_number(at.rho)}")
+    table.title_justify = "left"
+    for heading in ("", "value", "by"):
+        table.add_column(heading)
+    table.add_row("E f", _number(at.mean), at.methods[0])
+    table.add_row("E f^2", _number(at.second_moment), at.methods[1])
+    table.add_row("E f'^2", _number(at.slope_second_moment), at.methods[2])
+    table.add_row("M Var W, forward", _number(at.gain_squared), "Eq. 4")
+    table.add_row("condition", _number(at.condition), "ideal 1")
+    table.add_row("Var b for both", _number(at.stability_bias_variance) or "none", "needs condition >= 1")
     console.print(table)
 
 

@@ -3,21 +3,37 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import Depends, Query, Request
+from pydantic import AwareDatetime
 
 from service.blobs import BlobStore
 from service.cursors import BadCursorError
+from service.keys import KeyRing
 from service.problems import Problem, shown
+from service.rate_limit import RateLimit
 from service.reader import Reader
 from service.settings import Settings
 from service.store import Store
+from service.watching import Watchers
 
-__all__ = ["Cursor", "Limit", "Rooms", "RoomsOf", "cursor_problem", "is_id", "not_found"]
+__all__ = [
+    "Cursor",
+    "Limit",
+    "Moment",
+    "Rooms",
+    "RoomsOf",
+    "cursor_problem",
+    "forget_blobs",
+    "is_id",
+    "not_found",
+    "seconds_of",
+]
 
 ID = re.compile(r"[0-9a-f]{1,32}")
 
@@ -30,9 +46,12 @@ class Rooms:
     store: Store
     blobs: BlobStore
     reader: Reader
+    keys: KeyRing
+    watchers: Watchers
+    rate_limit: RateLimit = field(default_factory=RateLimit)
 
 
-def _rooms(request: Request) -> Rooms:
+async def _rooms(request: Request) -> Rooms:
     rooms: Rooms = request.app.state.rooms
     return rooms
 
@@ -40,6 +59,12 @@ def _rooms(request: Request) -> Rooms:
 RoomsOf = Annotated[Rooms, Depends(_rooms)]
 Limit = Annotated[int, Query(ge=1, le=200, description="items a page")]
 Cursor = Annotated[str | None, Query(max_length=200, description="next_cursor of the page before")]
+Moment = Annotated[AwareDatetime | None, Query(description="a time with its zone: 2026-01-31T12:00:00Z")]
+
+
+def seconds_of(moment: datetime | None) -> float | None:
+    """Seconds since 1970 UTC."""
+    return None if moment is None else moment.timestamp()
 
 
 def is_id(word: str) -> bool:
@@ -54,6 +79,13 @@ def cursor_problem(cursor: str | None) -> Iterator[None]:
         yield
     except BadCursorError as error:
         raise Problem.of_field("cursor", cursor, str(error)) from None
+
+
+def forget_blobs(rooms: Rooms, keys: Iterable[str | None]) -> None:
+    """Remove the blobs that nothing refers to any more."""
+    for key in keys:
+        if key is not None and not rooms.store.blob_used(key):
+            rooms.blobs.remove(key)
 
 
 def not_found(what: str, word: str) -> Problem:

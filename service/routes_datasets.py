@@ -4,18 +4,34 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, File, Response, UploadFile
+from fastapi import APIRouter, Depends, File, Query, Response, UploadFile
+from pydantic import TypeAdapter
 
 from service.answers import DatasetAnswer, Datasets, dataset_answer
+from service.callers import Caller, Reader, Writer
 from service.dataset_form import OptionsForm, known_fields
+from service.etags import NOT_MODIFIED, IfNoneMatch, tagged
+from service.filters import DatasetFilter
 from service.ingest import store_file
 from service.problems import Problem, documented
 from service.records import Dataset
-from service.rooms import Cursor, Limit, Rooms, RoomsOf, cursor_problem, is_id, not_found
+from service.rooms import (
+    Cursor,
+    Limit,
+    Moment,
+    Rooms,
+    RoomsOf,
+    cursor_problem,
+    forget_blobs,
+    is_id,
+    not_found,
+    seconds_of,
+)  # fmt: skip
 
 __all__ = ["find_dataset", "router"]
 
 router = APIRouter(prefix="/v1/datasets", tags=["datasets"])
+ANSWER = TypeAdapter(DatasetAnswer)
 
 
 @router.post(
@@ -24,10 +40,14 @@ router = APIRouter(prefix="/v1/datasets", tags=["datasets"])
     summary="Store a file",
     response_model=DatasetAnswer,
     dependencies=[Depends(known_fields)],
-    responses={200: {"model": DatasetAnswer, "description": "It was stored before"}, **documented(400, 413, 415, 422)},
+    responses={
+        200: {"model": DatasetAnswer, "description": "It was stored before"},
+        **documented(400, 413, 415, 422, 507),
+    },
 )
 def add_dataset(
     rooms: RoomsOf,
+    caller: Writer,
     response: Response,
     files: Annotated[list[UploadFile], File(description="one image, sound or array")],
     form: Annotated[OptionsForm, Depends()],
@@ -39,6 +59,8 @@ def add_dataset(
     Arrays: NPY, NPZ, their axes named in ``axes``. What has more than ``max_points`` points is made smaller.
     """
     settings, options = rooms.settings, form.options
+    if len(files) > settings.max_signals:
+        raise Problem.of_field("files", f"{len(files)} files", f"must be at most {settings.max_signals}")
     if len(files) != 1:
         raise Problem.of_field("files", f"{len(files)} files", "one file makes a dataset: send exactly one")
     if options.max_points > settings.max_points:
@@ -47,7 +69,7 @@ def add_dataset(
     name = _shown_name(files[0].filename)
     if len(data) > settings.max_upload_bytes:
         raise Problem.of_field("files", name, f"has more than {settings.max_upload_bytes} bytes", 413)
-    dataset, known = store_file(rooms.store, rooms.blobs, rooms.reader, name, data, options)
+    dataset, known = store_file(rooms.store, rooms.blobs, rooms.reader, name, data, options, caller.owner)
     response.headers["Location"] = f"/v1/datasets/{dataset.id}"
     if known:
         response.status_code = 200
@@ -61,22 +83,53 @@ def _shown_name(filename: str | None) -> str:
 
 
 @router.get("", summary="List datasets", response_model=Datasets, responses=documented(422))
-def list_datasets(rooms: RoomsOf, limit: Limit = 50, cursor: Cursor = None) -> Datasets:
+def list_datasets(
+    rooms: RoomsOf,
+    caller: Reader,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    kind: Annotated[str | None, Query(max_length=32, description="only of this kind")] = None,
+    created_after: Moment = None,
+    created_before: Moment = None,
+) -> Datasets:
     """Newest first."""
+    wanted = DatasetFilter(caller.listed, kind, seconds_of(created_after), seconds_of(created_before))
     with cursor_problem(cursor):
-        page = rooms.store.datasets(limit, cursor)
+        page = rooms.store.datasets(limit, cursor, wanted)
     return Datasets(items=[dataset_answer(dataset) for dataset in page.items], next_cursor=page.next_cursor)
 
 
-@router.get("/{dataset_id}", summary="Show a dataset", response_model=DatasetAnswer, responses=documented(404))
-def show_dataset(rooms: RoomsOf, dataset_id: str) -> DatasetAnswer:
+@router.get(
+    "/{dataset_id}",
+    summary="Show a dataset",
+    response_model=DatasetAnswer,
+    responses={**NOT_MODIFIED, **documented(404, 422)},
+)
+def show_dataset(rooms: RoomsOf, caller: Reader, dataset_id: str, if_none_match: IfNoneMatch = None) -> Response:
     """One dataset."""
-    dataset = find_dataset(rooms, dataset_id)
+    return tagged(ANSWER, dataset_answer(_visible(rooms, caller, dataset_id)), if_none_match)
+
+
+@router.delete("/{dataset_id}", status_code=204, summary="Delete a dataset", responses=documented(404, 409))
+def delete_dataset(rooms: RoomsOf, caller: Writer, dataset_id: str) -> None:
+    """With its bytes. While there are studies of it: 409."""
+    dataset = _visible(rooms, caller, dataset_id)
+    outcome = rooms.store.delete_dataset(dataset.id)
+    if outcome == "used":
+        raise Problem(409, "there are studies of this dataset: delete them first", kind="in-use")
+    if outcome == "unknown":
+        raise not_found("dataset", dataset_id)
+    forget_blobs(rooms, [signal.blob_key for signal in dataset.signals])
+
+
+def _visible(rooms: Rooms, caller: Caller, dataset_id: str) -> Dataset:
+    dataset = find_dataset(rooms, caller, dataset_id)
     if dataset is None:
         raise not_found("dataset", dataset_id)
-    return dataset_answer(dataset)
+    return dataset
 
 
-def find_dataset(rooms: Rooms, dataset_id: str) -> Dataset | None:
-    """The dataset, None if there is none."""
-    return rooms.store.dataset(dataset_id) if is_id(dataset_id) else None
+def find_dataset(rooms: Rooms, caller: Caller, dataset_id: str) -> Dataset | None:
+    """The dataset, None if there is none that the caller may see."""
+    dataset = rooms.store.dataset(dataset_id) if is_id(dataset_id) else None
+    return dataset if dataset is not None and caller.sees(dataset.owner) else None

@@ -4,7 +4,10 @@ alone.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from fastapi import APIRouter, Response
+from pydantic import TypeAdapter
 
 from service.answers import (
     Studies,
@@ -13,15 +16,19 @@ from service.answers import (
     study_answer,
     trial_answer,
 )
+from service.callers import Caller, Reader, Writer
+from service.etags import NOT_MODIFIED, IfNoneMatch, tagged
 from service.kinship import fingerprint, kinship, with_prior
 from service.plans import study_plan
 from service.problems import Problem, documented
 from service.records import Study
-from service.rooms import Cursor, Limit, Rooms, RoomsOf, cursor_problem, is_id, not_found
+from service.rooms import Cursor, Limit, Rooms, RoomsOf, cursor_problem, forget_blobs, not_found
 from service.routes_datasets import find_dataset
 from service.schemas import StudyRequest
-from service.states import FINISHED, StudyState
+from service.states import StudyState
 from service.store import new_id
+from service.store_asks import Terms
+from service.study_queries import IdempotencyKey, Wanted, asking_problems, terms_of, visible_study
 from service.surfaces import SurfaceAnswer, surface_answer
 from workers.plan import StudyPlan
 from workers.result import StudyResult
@@ -29,6 +36,7 @@ from workers.result import StudyResult
 __all__ = ["router"]
 
 router = APIRouter(prefix="/v1/studies", tags=["studies"])
+RESULT = TypeAdapter(StudyResult)
 NO_BEST = {
     StudyState.QUEUED: "the study waits for a runner: there is no best config yet",
     StudyState.RUNNING: "the study is running: there is no best config yet",
@@ -43,61 +51,69 @@ NO_BEST = {
     status_code=202,
     summary="Ask for a study",
     response_model=StudyAnswer,
-    responses=documented(400, 413, 415, 422)
+    responses=documented(400, 413, 415, 422, 429)
     | {200: {"model": StudyAnswer, "description": "The same request was made before: its study"}},
 )
-def add_study(rooms: RoomsOf, request: StudyRequest, response: Response) -> StudyAnswer:
+def add_study(
+    rooms: RoomsOf, caller: Writer, request: StudyRequest, response: Response, idempotency_key: IdempotencyKey = None
+) -> StudyAnswer:
     """Which initialisation suits a dataset best? The study is queued; ask at Location how it stands.
 
     Trials are searched with the VI3NR initialisation, one Optuna study a family; the finalists and the usual
     initialisations are then trained with the same fresh seeds. The same request on the same data is answered with
-    the study that is there (200), and a like one starts from its trials, unless ``reuse`` is false.
+    the study that is there (200), and a like one starts from its trials, unless ``reuse`` is false. The same
+    ``Idempotency-Key`` within a day gives the same study (200), so a request may be sent again when no answer came.
     """
-    dataset = find_dataset(rooms, request.dataset_id)
-    if dataset is None:
-        raise Problem.of_field("dataset_id", request.dataset_id, "there is no such dataset")
-    plan, warnings = study_plan(new_id(), request, dataset, rooms.settings)
-    asked = request.model_dump(mode="json")
-    study = rooms.store.same_study(fingerprint(asked)) if request.reuse else None
-    if study is not None:
+    terms = terms_of(caller, request, idempotency_key, rooms.settings)
+    with asking_problems(rooms.settings, idempotency_key):
+        study = rooms.store.replayed_study(terms)
+        if study is None:
+            study, is_new = _ask(rooms, caller, request, terms)
+        else:
+            is_new = False
+    if not is_new:
         response.status_code = 200
-    else:
-        if request.reuse:
-            plan = with_prior(plan, asked, rooms.store.kin(kinship(asked)))
-        study = rooms.store.add_study(
-            plan=plan, dataset_id=dataset.id, request=asked, warnings=(*warnings, *_prior_notes(plan)),
-            fingerprint=fingerprint(asked), kinship=kinship(asked),
-        )  # fmt: skip
     response.headers["Location"] = f"/v1/studies/{study.id}"
     response.headers["Retry-After"] = str(rooms.settings.retry_after_seconds)
     return study_answer(study)
 
 
+def _ask(rooms: Rooms, caller: Caller, request: StudyRequest, terms: Terms) -> tuple[Study, bool]:
+    """The study of a request, and whether it is a new one."""
+    dataset = find_dataset(rooms, caller, request.dataset_id)
+    if dataset is None:
+        raise Problem.of_field("dataset_id", request.dataset_id, "there is no such dataset")
+    plan, warnings = study_plan(new_id(), request, dataset, rooms.settings)
+    asked = request.model_dump(mode="json", exclude={"webhook"})
+    study = rooms.store.same_study(fingerprint(asked), caller.owner) if request.reuse else None
+    if study is not None:
+        rooms.store.join_study(study.id, terms)
+        return study, False
+    if request.reuse:
+        plan = with_prior(plan, asked, rooms.store.kin(kinship(asked), caller.owner))
+    study = rooms.store.add_study(
+        plan=plan, dataset_id=dataset.id, request=asked, warnings=(*warnings, *_prior_notes(plan)),
+        fingerprint=fingerprint(asked), kinship=kinship(asked), terms=terms,
+    )  # fmt: skip
+    return study, study.id == plan.study_id
+
+
 @router.get("", summary="List studies", response_model=Studies, responses=documented(422))
-def list_studies(rooms: RoomsOf, limit: Limit = 50, cursor: Cursor = None) -> Studies:
+def list_studies(rooms: RoomsOf, caller: Reader, wanted: Wanted, limit: Limit = 50, cursor: Cursor = None) -> Studies:
     """Newest first."""
     with cursor_problem(cursor):
-        page = rooms.store.studies(limit, cursor)
+        page = rooms.store.studies(limit, cursor, replace(wanted, owner=caller.listed))
     return Studies(items=[study_answer(study) for study in page.items], next_cursor=page.next_cursor)
-
-
-@router.get("/{study_id}", summary="Show a study", response_model=StudyAnswer, responses=documented(404))
-def show_study(rooms: RoomsOf, study_id: str, response: Response) -> StudyAnswer:
-    """How it stands: state, progress, the best trial so far, an estimate of the time left."""
-    study = _study(rooms, study_id)
-    if study.state not in FINISHED:
-        response.headers["Retry-After"] = str(rooms.settings.retry_after_seconds)
-    return study_answer(study)
 
 
 @router.get(
     "/{study_id}/trials", summary="List a study's trials", response_model=Trials, responses=documented(404, 422)
 )
-def list_trials(rooms: RoomsOf, study_id: str, limit: Limit = 100, cursor: Cursor = None) -> Trials:
+def list_trials(rooms: RoomsOf, caller: Reader, study_id: str, limit: Limit = 100, cursor: Cursor = None) -> Trials:
     """The trials of all its families, in the order in which they were asked for; none before a runner
     began.
     """
-    study = _study(rooms, study_id)
+    study = visible_study(rooms, caller, study_id)
     with cursor_problem(cursor):
         page = rooms.store.trials(study, limit, cursor)
     return Trials(items=[trial_answer(trial) for trial in page.items], next_cursor=page.next_cursor)
@@ -107,20 +123,20 @@ def list_trials(rooms: RoomsOf, study_id: str, limit: Limit = 100, cursor: Curso
     "/{study_id}/best",
     summary="The best init config",
     response_model=StudyResult,
-    responses=documented(404, 409),
+    responses={**NOT_MODIFIED, **documented(404, 409, 422)},
 )
-def show_best(rooms: RoomsOf, study_id: str) -> StudyResult:
+def show_best(rooms: RoomsOf, caller: Reader, study_id: str, if_none_match: IfNoneMatch = None) -> Response:
     """Families ranked, each with its winner's init config, the score with its interval, and the comparison
     with the usual initialisations over the same seeds. 409 until the study is completed.
     """
-    study = _study(rooms, study_id)
+    study = visible_study(rooms, caller, study_id)
     if study.state is not StudyState.COMPLETED:
         sentence = NO_BEST[study.state]
-        raise Problem(409, f"{sentence}: {study.error}" if study.error else sentence)
+        raise Problem(409, f"{sentence}: {study.error}" if study.error else sentence, kind="no-best")
     result = rooms.store.result(study_id)
     if result is None:
         raise not_found("result of study", study_id)
-    return result
+    return tagged(RESULT, result, if_none_match)
 
 
 @router.get(
@@ -129,11 +145,11 @@ def show_best(rooms: RoomsOf, study_id: str) -> StudyResult:
     response_model=SurfaceAnswer,
     responses=documented(404),
 )
-def show_surface(rooms: RoomsOf, study_id: str) -> SurfaceAnswer:
+def show_surface(rooms: RoomsOf, caller: Reader, study_id: str) -> SurfaceAnswer:
     """How the score depends on the searched axes, fitted to the trials so far: mean and uncertainty, the width of
     the good basin along each axis and its importance, and the line of the theory's own ``sigma_p``.
     """
-    return surface_answer(rooms.store, _study(rooms, study_id))
+    return surface_answer(rooms.store, visible_study(rooms, caller, study_id))
 
 
 @router.post(
@@ -143,16 +159,31 @@ def show_surface(rooms: RoomsOf, study_id: str) -> SurfaceAnswer:
     response_model=StudyAnswer,
     responses=documented(404, 409),
 )
-def cancel_study(rooms: RoomsOf, study_id: str) -> StudyAnswer:
+def cancel_study(rooms: RoomsOf, caller: Writer, study_id: str) -> StudyAnswer:
     """A queued study ends at once, a running one as soon as its runner notices. Asking again changes
     nothing.
     """
-    study = rooms.store.request_cancel(study_id) if is_id(study_id) else None
+    study = rooms.store.request_cancel(visible_study(rooms, caller, study_id).id)
     if study is None:
         raise not_found("study", study_id)
     if study.state in (StudyState.COMPLETED, StudyState.FAILED):
-        raise Problem(409, f"the study is {study.state.value}: there is nothing to cancel")
+        raise Problem(409, f"the study is {study.state.value}: there is nothing to cancel", kind="has-ended")
     return study_answer(study)
+
+
+@router.delete("/{study_id}", status_code=204, summary="Delete a study", responses=documented(404, 409))
+def delete_study(rooms: RoomsOf, caller: Writer, study_id: str) -> None:
+    """With its trials, runs and answer; what it alone has in the blob store goes too. One that a runner works on has to
+    be cancelled first: 409.
+    """
+    study = visible_study(rooms, caller, study_id)
+    result = rooms.store.result(study.id)
+    outcome = rooms.store.delete_study(study.id)
+    if outcome == "unfinished":
+        raise Problem(409, "a runner works on the study: cancel it, and delete it when it has ended", kind="in-use")
+    if outcome == "unknown":
+        raise not_found("study", study_id)
+    forget_blobs(rooms, [getattr(result, "keepsake", None)])
 
 
 def _prior_notes(plan: StudyPlan) -> list[str]:
@@ -161,10 +192,3 @@ def _prior_notes(plan: StudyPlan) -> list[str]:
         for family in plan.families
         if family.prior
     ]
-
-
-def _study(rooms: Rooms, study_id: str) -> Study:
-    study = rooms.store.study(study_id) if is_id(study_id) else None
-    if study is None:
-        raise not_found("study", study_id)
-    return study

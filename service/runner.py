@@ -2,7 +2,8 @@
 through here.
 
 It is the only place where Optuna is asked and told, and it meets the API in the database alone. It may die at
-any moment: what it held is claimed again when its lease runs out, and goes on from what stands recorded.
+any moment: what it held is claimed again when its lease runs out, and goes on from what stands recorded. A database
+that is away for some seconds is asked again; one that stays away ends the runner, which its supervisor starts anew.
 """
 
 from __future__ import annotations
@@ -11,20 +12,30 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import TypeVar
+
+from sqlalchemy.exc import OperationalError
 
 from service.blobs import BlobStore
+from service.keepsakes import pack
 from service.records import ClaimedStudy, LeaseLost
 from service.states import StudyState
 from service.store import Store
 from vi3nr.signals import Signal
 from workers.engine import Engine
 from workers.events import Event, RunFinished, StudyCompleted, StudyFailed, StudyProgressed, TrialFinished
-from workers.storage import StorageUnavailableError
+from workers.result import ProgressNote, StudyResult
+from workers.storage import StorageUnavailableError, persistently
 
 __all__ = ["Runner"]
 
+T = TypeVar("T")
+
 log = logging.getLogger(__name__)
-IDLE_SECONDS = 0.5  # between two looks at an empty queue
+IDLE_SECONDS = 0.5  # between two looks at the queue
+TELL_SECONDS = 0.5  # between two notes on how far a study is; many actors give a hundred reports a second
 MAX_CLAIMS = 50  # a study that brings every runner down must not do so forever
 
 
@@ -56,15 +67,22 @@ class Runner:
         self._store, self._blobs, self._engine = store, blobs, engine
         self._owner, self._lease_seconds, self._capacity, self._only = owner, lease_seconds, capacity, only
         self._held: dict[str, int] = {}  # study -> lease number
-        self._renew_at = 0.0
+        self._notes: dict[str, ProgressNote] = {}  # how far each study is, where that is not yet written
+        self._renew_at = self._claim_at = self._tell_at = 0.0
 
     def run(self, stop: threading.Event, until: Callable[[], bool] = lambda: False) -> None:
-        """Work until ``stop`` is set or ``until()`` holds; then give back what is held."""
+        """Work until ``stop`` is set or ``until()`` holds; then give back what is held.
+
+        Raises StorageUnavailableError when the database stays away: what was held is claimed again when it is back.
+        """
         try:
             while not stop.is_set() and not until():
                 self.turn(timeout=1.0)
                 if not self._held:
                     stop.wait(IDLE_SECONDS)
+        except StorageUnavailableError:
+            self._held.clear()  # nobody is there to take it back
+            raise
         finally:
             self._give_back()
 
@@ -75,12 +93,19 @@ class Runner:
         for event in self._engine.step(timeout) if self._held else ():
             if event.study_id in self._held:
                 self._record(event, self._held[event.study_id])
+        if time.monotonic() >= self._tell_at:
+            self._tell_at = time.monotonic() + TELL_SECONDS
+            for study_id in list(self._notes):
+                self._tell(study_id)
 
     def _claim(self) -> None:
         """Take studies up, but not while there is nothing to train them on: another runner may have it."""
+        if time.monotonic() < self._claim_at:
+            return
         while len(self._held) < self._capacity and self._engine.has_devices:
-            study = self._store.claim(self._owner, self._lease_seconds, only=self._only)
+            study = _insist(partial(self._store.claim, self._owner, self._lease_seconds, only=self._only))
             if study is None:
+                self._claim_at = time.monotonic() + IDLE_SECONDS
                 return
             log.info("study %s claimed under lease %d", study.id, study.lease_number)
             self._engine.abort(study.id)  # ours already, if we were too slow to renew it: begin anew
@@ -98,7 +123,9 @@ class Runner:
             if not self._blobs.has(study.dataset.blob_key):
                 raise RuntimeError("the dataset's data is gone from the blob store; upload the file again")
             signal = Signal.from_bytes(self._blobs.get(study.dataset.blob_key))
-            self._engine.add(study.plan, signal, self._store.runs(study.id), study.lease_number, elapsed=study.elapsed)
+            lease = study.lease_number
+            fence, runs = self._store.fence(study.id, lease), _insist(partial(self._store.runs, study.id))
+            self._engine.add(study.plan, signal, runs, lease, elapsed=study.elapsed, fence=fence)
         except StorageUnavailableError:
             raise
         except Exception as error:
@@ -111,7 +138,7 @@ class Runner:
             return
         self._renew_at = time.monotonic() + min(1.0, self._lease_seconds / 3)
         for study_id, lease in list(self._held.items()):
-            word = self._store.renew(study_id, lease, self._lease_seconds)
+            word = _insist(partial(self._store.renew, study_id, lease, self._lease_seconds))
             if word == "ok":
                 continue
             log.info("study %s is %s", study_id, word)
@@ -119,15 +146,23 @@ class Runner:
             if word == "cancelling":
                 self._write(self._store.cancelled, study_id, lease)
 
+    def _tell(self, study_id: str) -> None:
+        """Write down how far a study is."""
+        note = self._notes.pop(study_id, None)
+        if note is not None:
+            self._write(self._store.record_progress, study_id, self._held[study_id], note)
+
     def _record(self, event: Event, lease: int) -> None:
         study_id = event.study_id
+        if isinstance(event, StudyCompleted | StudyFailed):
+            self._tell(study_id)
         match event:
             case RunFinished():
                 self._write(self._store.record_run, study_id, lease, event.run)
             case StudyProgressed():
-                self._write(self._store.record_progress, study_id, lease, event.progress)
+                self._notes[study_id] = event.progress
             case StudyCompleted():
-                self._write(self._store.complete, study_id, lease, event.result)
+                self._write(self._store.complete, study_id, lease, self._with_keepsake(event))
                 self._drop(study_id)
             case StudyFailed():
                 log.error("study %s failed: %s", study_id, event.error)
@@ -136,19 +171,36 @@ class Runner:
             case TrialFinished():
                 log.info("study %s %s trial %d %s", study_id, event.family, event.number, event.state)
 
+    def _with_keepsake(self, event: StudyCompleted) -> StudyResult:
+        """The result, which names where its report's pictures lie; a full disk costs the pictures, not the answer."""
+        try:
+            return replace(event.result, keepsake=self._blobs.put(pack(event.exhibits, event.devices)))
+        except OSError:
+            log.exception("the pictures of study %s cannot be kept", event.study_id)
+            return event.result
+
     def _write(self, write: Callable[..., object], study_id: str, lease: int, *facts: object) -> None:
         """A write under the lease; when another runner holds the study by now, it is dropped here."""
         try:
-            write(study_id, lease, *facts)
+            _insist(partial(write, study_id, lease, *facts))
         except LeaseLost:
             log.warning("study %s was claimed by another runner: dropped", study_id)
             self._drop(study_id)
 
     def _drop(self, study_id: str) -> None:
         self._held.pop(study_id, None)
+        self._notes.pop(study_id, None)
         self._engine.abort(study_id)
 
     def _give_back(self) -> None:
         for study_id, lease in list(self._held.items()):
+            self._tell(study_id)
             self._drop(study_id)
             self._write(self._store.release, study_id, lease)
+
+
+def _insist(call: Callable[[], T]) -> T:
+    """A call of the store, tried again while the database refuses. Each may be repeated: what was written by a call
+    whose answer was lost is written once, or the lease is found lost.
+    """
+    return persistently(call, refusal=OperationalError)

@@ -10,16 +10,25 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 __all__ = [
+    "MOST_FAMILIES",
+    "OF_WAVES",
     "ActivationRequest",
     "BiasRequest",
     "Confirm",
-    "InitRequest",
+    "Family",
+    "FixedBias",
+    "FixedShare",
+    "Method",
     "NetworkRequest",
+    "Number",
     "RangeRequest",
+    "Request",
+    "Scale",
     "Search",
     "ShareRequest",
     "StudyRequest",
     "Training",
+    "WebhookRequest",
 ]
 
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
@@ -130,6 +139,8 @@ BiasRequest = (
 FixedBias = (
     Annotated[Annotated[FixedShare, Tag("<object>")] | Annotated[RuleName, Tag("<plain>")], Discriminator(_kind)] | None
 )
+OF_WAVES = "sine, finer, hosc, sinc, exp_sin"
+MOST_FAMILIES = 16  # of one study
 SEARCHED = "a range is searched, a number is fixed, null takes the default range"
 
 
@@ -141,7 +152,7 @@ class ActivationRequest(Request):
         default={}, description="the family's parameters, a formula's by their names, or another name of the scale"
     )
     sigma_a: Axis = Field(default=None, description=f"the activation's scale, in units of its input; {SEARCHED}")
-    omega: Axis = Field(default=None, description="sine, finer, hosc: instead of sigma_a, omega = 1 / sigma_a")
+    omega: Axis = Field(default=None, description=f"{OF_WAVES}: instead of sigma_a, omega = 1 / sigma_a")
     sigma_p: Axis = Field(default=None, description=f"std of the hidden layers' pre-activations; {SEARCHED}")
     sigma_p_first: FirstAxis = Field(
         default=None, description=f"std of the first layer's pre-activations; {SEARCHED}; 'same': as sigma_p"
@@ -234,11 +245,18 @@ ObjectiveRequest = Annotated[
 ]
 
 
+class WebhookRequest(Request):
+    """Whom to tell when the study has ended. The secret signs the message and is shown to nobody."""
+
+    url: str = Field(min_length=1, max_length=2048, description="an https address that takes a POST")
+    secret: str = Field(min_length=16, max_length=255, description="of at least 16 letters; signs with HMAC-SHA256")
+
+
 class StudyRequest(Request):
     """Which initialisation suits this dataset best? Everything but the first two fields has a default."""
 
     dataset_id: str
-    activations: list[ActivationRequest] = Field(min_length=1, max_length=16)
+    activations: list[ActivationRequest] = Field(min_length=1, max_length=MOST_FAMILIES)
     network: NetworkRequest = NetworkRequest()
     training: Training = Training()
     search: Search = Search()
@@ -252,43 +270,9 @@ class StudyRequest(Request):
     baselines: list[str] | None = Field(
         default=None, description="rules to compare with; null: the customary ones of each family"
     )
+    webhook: WebhookRequest | None = Field(default=None, description="whom to tell when the study has ended")
     reuse: bool = Field(
         default=True,
         description="answer with the study that was asked for in the same words, if there is one, and let a new one "
         "start from the trials of studies like it; false: begin anew",
     )
-
-
-class InitRequest(Request):
-    """An init config without a study. null means: customary, or the theory's own.
-
-    With a dataset null means: the first guess of a search on it, from the signal's spectrum; the network's ends and
-    ``input_second_moment`` are then the dataset's.
-    """
-
-    dataset_id: str | None = Field(default=None, description="guess for this dataset; null: theory alone")
-    family: Family
-    parameters: dict[str, Number] = Field(
-        default={}, description="the family's parameters, a formula's by their names, or another name of the scale"
-    )
-    sigma_a: Scale | None = Field(default=None, description="the activation's scale; null: customary")
-    omega: Scale | None = Field(default=None, description="sine, finer, hosc: instead of sigma_a")
-    sigma_p: Scale | None = Field(default=None, description="std of pre-activations; null: the theory's own")
-    sigma_p_first: Scale | None = Field(default=None, description="of the first layer; null: sigma_p")
-    sigma_p_growth: Scale = Field(default=1.0, description="of sigma_p, from one hidden layer to the next")
-    bias: FixedBias = Field(default=None, description="null: zero, or the stability rule where theory has no root")
-    bias_first: FixedBias = Field(default=None, description="null: as bias, or zero")
-    network: NetworkRequest = NetworkRequest(width=256)
-    in_dim: Annotated[int, Field(strict=True, ge=1, le=16)] = 2
-    out_dim: Annotated[int, Field(strict=True, ge=1, le=1024)] = 3
-    input_second_moment: Scale = Field(
-        default=1 / 3, description="mean square of a coordinate; 1/3: uniform on [-1, 1]"
-    )
-    method: Method = "analytic"
-    distribution: Literal["uniform", "normal"] = "uniform"
-
-    @model_validator(mode="after")
-    def _one_scale(self) -> InitRequest:
-        if self.sigma_a is not None and self.omega is not None:
-            raise ValueError("sigma_a and omega are two names of one scale: give one of them")
-        return self

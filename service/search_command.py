@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import socket
 import sys
 from collections.abc import Mapping
@@ -17,12 +16,13 @@ from rich.text import Text
 from service.blobs import BlobStore
 from service.database import make_engine, upgrade
 from service.ingest import store_file
+from service.pages.report import write_report
 from service.plans import study_plan
 from service.processes import open_pool
 from service.reader import Reader
 from service.reading.contract import Options
 from service.records import result_json
-from service.render import print_result, progress_text
+from service.render import file_name, print_result, progress_text
 from service.runner import Runner
 from service.schemas import StudyRequest
 from service.settings import Settings
@@ -34,7 +34,13 @@ __all__ = ["search_file"]
 
 
 def search_file(
-    settings: Settings, file: Path, max_points: int, request: Mapping[str, Any], output: Path, as_json: bool
+    settings: Settings,
+    file: Path,
+    max_points: int,
+    request: Mapping[str, Any],
+    output: Path,
+    as_json: bool,
+    report: Path | None = None,
 ) -> None:
     """Search, confirm, print and save; Ctrl-C gives the study back and says how to go on.
 
@@ -46,7 +52,7 @@ def search_file(
     data = file.read_bytes()
     database = make_engine(settings.url)
     upgrade(database)
-    store, blobs = Store(database), BlobStore(settings.blob_dir)
+    store, blobs = Store(database), BlobStore(settings.blob_place)
     reader = Reader(settings)
     dataset, _ = store_file(store, blobs, reader, file.name, data, Options(max_points=max_points))
     reader.close()
@@ -63,7 +69,7 @@ def search_file(
     output.mkdir(parents=True, exist_ok=True)
     saved = {}
     for family in result.families:
-        path = output / f"best-{re.sub('[^A-Za-z0-9]+', '_', family.family)}.json"  # a formula may hold a slash
+        path = output / file_name(family.family)
         path.write_text(family.winner.init_config.to_json() + "\n")
         saved[family.family] = str(path)
     if as_json:
@@ -72,6 +78,9 @@ def search_file(
         print(json.dumps(result_json(result), indent=2))
     else:
         print_result(console, result, saved)
+    if report is not None:
+        write_report(store, blobs, study.id, report)
+        console.print(f"report: {report}")
 
 
 def _work(settings: Settings, store: Store, blobs: BlobStore, study_id: str, console: Console) -> None:

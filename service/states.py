@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["FINISHED", "TRANSITIONS", "StudyState", "Transition"]
+__all__ = ["FINISHED", "LONGEST_LEASE", "TRANSITIONS", "StudyState", "Transition"]
 
 
 class StudyState(StrEnum):
@@ -23,6 +23,7 @@ class StudyState(StrEnum):
     FAILED = "failed"
 
 
+LONGEST_LEASE = 120.0  # seconds; one that ends later was given by a clock that has been put back since
 FINISHED = frozenset({StudyState.CANCELLED, StudyState.COMPLETED, StudyState.FAILED})
 
 
@@ -46,7 +47,7 @@ TRANSITIONS: Mapping[str, Transition] = {
     # Asked for by clients.
     "cancel_waiting": _from(_S.QUEUED, to=_S.CANCELLED, leased=False),
     "cancel_running": _from(_S.RUNNING, to=_S.CANCELLING, leased=False),
-    # A runner takes a study: a waiting one, or one whose lease has run out (asked by the database's clock).
+    # A runner takes a study: a waiting one, or one whose lease has run out, by the database's clock.
     "claim": _from(_S.QUEUED, to=_S.RUNNING, leased=False),
     "reclaim": _from(_S.RUNNING, to=_S.RUNNING, leased=False),
     "reclaim_cancelling": _from(_S.CANCELLING, to=_S.CANCELLING, leased=False),

@@ -7,13 +7,17 @@ there, and a thread sets the event.
 
 from __future__ import annotations
 
+import logging
+import os
 import queue
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["stopped_by_signals"]
+__all__ = ["ended_within", "stopped_by_signals"]
+
+log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -35,3 +39,24 @@ def stopped_by_signals() -> Iterator[threading.Event]:
         for number, handler in zip(numbers, before, strict=True):
             signal.signal(number, handler)
         asked.put(None)  # ends the thread
+
+
+@contextmanager
+def ended_within(stop: threading.Event, seconds: float) -> Iterator[None]:
+    """Once ``stop`` is set the block has so many seconds: then this process ends where it stands, with status 1.
+
+    For what may hang at an end: a database that is away, a library's own shutdown.
+    """
+    ended = threading.Event()
+
+    def watch() -> None:
+        stop.wait()
+        if not ended.wait(seconds):
+            log.error("the end took longer than %.0f s: giving up", seconds)
+            os._exit(1)
+
+    threading.Thread(target=watch, name="deadline", daemon=True).start()
+    try:
+        yield
+    finally:
+        ended.set()

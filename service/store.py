@@ -6,20 +6,23 @@ tables in ``trial_records``. A method may be called from any thread.
 
 from __future__ import annotations
 
+import hashlib
 import secrets
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Literal, TypeVar
 
-from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from service import store_datasets, store_leases, store_studies, trial_records
+from service import store_asks, store_datasets, store_deletes, store_leases, store_studies, trial_records
 from service.cursors import position
-from service.database import HEAD, current_version, writing
+from service.database import current_version, mismatch, writing
+from service.filters import DatasetFilter, StudyFilter
 from service.records import ClaimedStudy, Dataset, Page, StoredSignal, Study
+from service.store_asks import Terms
+from service.transactions import transact
 from service.trial_records import Trial
 from vi3nr.signals import Signal
 from workers.events import Run
@@ -30,8 +33,6 @@ from workers.result import ProgressNote, StudyResult
 __all__ = ["Store", "new_id"]
 
 T = TypeVar("T")
-PAUSES = (0.05, 0.2, 1.0)  # seconds before another attempt at a transaction that met a lock
-PASSING = ("database is locked", "deadlock detected", "could not serialize access")
 
 
 def new_id() -> str:
@@ -61,6 +62,7 @@ class Store:
         blob_key: str,
         meta: Mapping[str, Any],
         more: Sequence[StoredSignal] = (),
+        owner: str = "",
     ) -> Dataset:
         """Store a dataset; the one that the same content made before, if there is one.
 
@@ -71,25 +73,27 @@ class Store:
             blob_key: where ``service.blobs`` holds ``signal.to_bytes()``.
             meta: JSON data about how the upload was read.
             more: further signals of the same kind and dimensions.
+            owner: the id of the key that it belongs to; each owner has a dataset of its own.
 
         """
         first = StoredSignal(name, blob_key, signal.shape, len(signal.values), meta)
         fields = {
+            "owner": owner,
             "name": name,
             "kind": signal.kind,
-            "content_hash": content_hash,
+            "content_hash": _owned(content_hash, owner),
             "points": sum(stored.points for stored in (first, *more)),
             "in_dim": signal.coordinates.shape[1],
             "out_dim": signal.values.shape[1],
             "signals": [asdict(stored) for stored in (first, *more)],
         }
-        known = self.dataset_by_content(content_hash)
+        known = self.dataset_by_content(content_hash, owner)
         if known is not None:
             return known
         try:
             return self._write(lambda session: store_datasets.add(session, new_id(), fields))
         except IntegrityError:  # somebody stored the same content since we looked
-            known = self.dataset_by_content(content_hash)
+            known = self.dataset_by_content(content_hash, owner)
             if known is None:
                 raise
             return known
@@ -98,14 +102,16 @@ class Store:
         """A dataset, or None."""
         return self._read(lambda session: store_datasets.by_id(session, dataset_id))
 
-    def dataset_by_content(self, content_hash: str) -> Dataset | None:
-        """The dataset that this content made, or None."""
-        return self._read(lambda session: store_datasets.by_content(session, content_hash))
+    def dataset_by_content(self, content_hash: str, owner: str = "") -> Dataset | None:
+        """The dataset that this content made for this owner, or None."""
+        return self._read(lambda session: store_datasets.by_content(session, _owned(content_hash, owner)))
 
-    def datasets(self, limit: int = 50, cursor: str | None = None) -> Page[Dataset]:
+    def datasets(
+        self, limit: int = 50, cursor: str | None = None, wanted: DatasetFilter = DatasetFilter()
+    ) -> Page[Dataset]:
         """Datasets, newest first. Raises BadCursorError."""
         after = position(cursor)
-        return self._read(lambda session: store_datasets.page(session, limit, after))
+        return self._read(lambda session: store_datasets.page(session, limit, after, wanted))
 
     # Studies, as clients see them
 
@@ -118,20 +124,47 @@ class Store:
         warnings: Sequence[str] = (),
         fingerprint: str | None = None,
         kinship: str | None = None,
+        terms: Terms = Terms(),
     ) -> Study:
         """Queue a study under ``plan.study_id`` (see ``new_id``). ``request`` is the client's, shown back to
         it; by the two marks (``service.kinship``) it is found again.
+
+        Raises QuotaError and KeyReusedError; the study that an Idempotency-Key has made is given instead of another.
         """
-        marks = (fingerprint, kinship)
-        return self._write(lambda session: store_studies.add(session, plan, dataset_id, request, warnings, marks))
 
-    def same_study(self, fingerprint: str) -> Study | None:
-        """The newest study of the same request that is queued, running or completed."""
-        return self._read(lambda session: store_studies.same(session, fingerprint))
+        def work(session: Session) -> Study:
+            store_asks.wait_turn(session, terms.owner)
+            study = store_asks.replayed(session, terms)
+            if study is None:
+                store_asks.check_quotas(session, terms)
+                marks = (fingerprint, kinship)
+                study = store_studies.add(session, plan, dataset_id, request, warnings, marks, terms.owner)
+                store_asks.attach(session, study.id, terms)
+            return study
 
-    def kin(self, kinship: str, limit: int = 20) -> list[Study]:
-        """Completed studies whose trials can be compared, newest first."""
-        return self._read(lambda session: store_studies.kin(session, kinship, limit))
+        return self._write(work)
+
+    def replayed_study(self, terms: Terms) -> Study | None:
+        """The study that an Idempotency-Key has made. Raises KeyReusedError."""
+        return self._read(lambda session: store_asks.replayed(session, terms))
+
+    def join_study(self, study_id: str, terms: Terms) -> None:
+        """Note the Idempotency-Key and the webhook of a request that is answered with a study that was there."""
+
+        def work(session: Session) -> None:
+            store_asks.wait_turn(session, terms.owner)
+            if store_asks.replayed(session, terms) is None:
+                store_asks.attach(session, study_id, terms)
+
+        self._write(work)
+
+    def same_study(self, fingerprint: str, owner: str = "") -> Study | None:
+        """The newest study of the same request and owner that is queued, running or completed."""
+        return self._read(lambda session: store_studies.same(session, fingerprint, owner))
+
+    def kin(self, kinship: str, owner: str = "", limit: int = 20) -> list[Study]:
+        """Completed studies of an owner whose trials can be compared, newest first."""
+        return self._read(lambda session: store_studies.kin(session, kinship, owner, limit))
 
     def study(self, study_id: str) -> Study | None:
         """A study, or None."""
@@ -141,10 +174,10 @@ class Store:
         """The answer of a completed study; None for any other."""
         return self._read(lambda session: store_studies.result(session, study_id))
 
-    def studies(self, limit: int = 50, cursor: str | None = None) -> Page[Study]:
+    def studies(self, limit: int = 50, cursor: str | None = None, wanted: StudyFilter = StudyFilter()) -> Page[Study]:
         """Studies, newest first. Raises BadCursorError."""
         after = position(cursor)
-        return self._read(lambda session: store_studies.page(session, limit, after))
+        return self._read(lambda session: store_studies.page(session, limit, after, wanted))
 
     def trials(self, study: Study, limit: int = 100, cursor: str | None = None) -> Page[Trial]:
         """A study's trials as Optuna recorded them, oldest first. Raises BadCursorError."""
@@ -160,6 +193,18 @@ class Store:
         """
         return self._write(lambda session: store_studies.cancel(session, study_id))
 
+    def delete_study(self, study_id: str) -> Literal["deleted", "unfinished", "unknown"]:
+        """Delete a study that has ended or still waits, with its runs and trials; one that a runner holds stays."""
+        return self._write(lambda session: store_deletes.study(session, study_id))
+
+    def delete_dataset(self, dataset_id: str) -> Literal["deleted", "used", "unknown"]:
+        """Delete a dataset that no study refers to. Its blobs are the caller's to remove: see ``blob_used``."""
+        return self._write(lambda session: store_deletes.dataset(session, dataset_id))
+
+    def blob_used(self, blob_key: str) -> bool:
+        """Whether anything that is stored refers to a blob."""
+        return self._read(lambda session: store_deletes.blob_used(session, blob_key))
+
     # Studies, as the runner that holds the lease works on them
 
     def claim(self, owner: str, lease_seconds: float, *, only: str | None = None) -> ClaimedStudy | None:
@@ -171,6 +216,12 @@ class Store:
     def renew(self, study_id: str, lease_number: int, lease_seconds: float) -> Literal["ok", "cancelling", "lost"]:
         """Hold on to a study for that long from now; what its row says: go on, stop, or drop it."""
         return self._write(lambda session: store_leases.renew(session, study_id, lease_number, lease_seconds))
+
+    def fence(self, study_id: str, lease_number: int) -> Callable[[Connection], bool]:
+        """For the trial storage, which lies in the same database: whether the lease holds, as its transaction sees
+        it.
+        """
+        return store_leases.fence(study_id, lease_number)
 
     def release(self, study_id: str, lease_number: int) -> None:
         """Give a study back at an orderly shutdown: it is queued again."""
@@ -207,29 +258,15 @@ class Store:
         gone.
         """
         with self._reader.connect() as connection:
-            found = current_version(connection)
-        if found == HEAD:
-            return None
-        return f"the database has schema version {found!r}, this service needs {HEAD!r}: run `vi3nr db upgrade`"
+            return mismatch(current_version(connection))
 
     def _read(self, work: Callable[[Session], T]) -> T:
-        return _transact(self._reader, work)
+        return transact(self._reader, work)
 
     def _write(self, work: Callable[[Session], T]) -> T:
-        return _transact(self._writer, work)
+        return transact(self._writer, work)
 
 
-def _transact(engine: Engine, work: Callable[[Session], T]) -> T:
-    """One transaction around ``work``, tried again if it met a passing lock; ``work`` must only touch the
-    session.
-    """
-    for pause in PAUSES:
-        try:
-            with Session(engine, expire_on_commit=False) as session, session.begin():
-                return work(session)
-        except DBAPIError as error:
-            if not any(words in str(error.orig) for words in PASSING):
-                raise
-            time.sleep(pause)
-    with Session(engine, expire_on_commit=False) as session, session.begin():
-        return work(session)
+def _owned(content_hash: str, owner: str) -> str:
+    """A content's hash among one owner's datasets."""
+    return hashlib.sha256(f"{owner} {content_hash}".encode()).hexdigest() if owner else content_hash

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from service.cursors import Position, page_of
 from service.database import clock
+from service.filters import DatasetFilter, newest_first
 from service.models import DatasetRow
 from service.records import Dataset, Page, dataset_of
 
@@ -36,9 +37,7 @@ def add(session: Session, dataset_id: str, fields: Mapping[str, Any]) -> Dataset
     return dataset_of(row)
 
 
-def page(session: Session, limit: int, after: Position | None) -> Page[Dataset]:
+def page(session: Session, limit: int, after: Position | None, wanted: DatasetFilter) -> Page[Dataset]:
     """Datasets, newest first."""
-    query = select(DatasetRow).order_by(DatasetRow.created.desc(), DatasetRow.id.desc()).limit(limit + 1)
-    if after is not None:
-        query = query.where(tuple_(DatasetRow.created, DatasetRow.id) < tuple_(after.created, after.id))
+    query = newest_first(DatasetRow, select(DatasetRow), after).where(*wanted.conditions()).limit(limit + 1)
     return page_of([dataset_of(row) for row in session.scalars(query)], limit)

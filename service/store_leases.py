@@ -2,15 +2,17 @@
 
 A lease is a number that grows with every claim and a time by the database's clock. Every write of a runner
 names the number: once another runner has claimed the study, the former one's writes find no row and raise
-``LeaseLost``. A lease that has run out but that nobody has claimed still holds.
+``LeaseLost``. A lease that has run out but that nobody has claimed still holds. The clock may jump: forwards ends
+leases early, and a lease that ends further ahead than any can has been left behind by a clock that was put back.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, Literal
 
-from sqlalchemy import Update, and_, func, or_, select, update
+from sqlalchemy import Connection, Update, and_, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from service.database import clock
@@ -24,7 +26,7 @@ from service.records import (
     result_json,
     run_of,
 )
-from service.states import StudyState
+from service.states import LONGEST_LEASE, StudyState
 from service.store_studies import changed, transition
 from workers.events import Run
 from workers.result import ProgressNote, StudyResult
@@ -34,6 +36,7 @@ __all__ = [
     "claim",
     "complete",
     "fail",
+    "fence",
     "record_progress",
     "record_run",
     "release",
@@ -53,10 +56,10 @@ def claim(session: Session, owner: str, lease_seconds: float, only: str | None) 
     """Take the study that has waited longest: a queued one, or one whose lease has run out. None if there is
     none.
     """
-    claimable = or_(
-        StudyRow.state == StudyState.QUEUED,
-        and_(StudyRow.state.in_(HELD), StudyRow.lease_until <= clock()),
-    )
+    if lease_seconds > LONGEST_LEASE:
+        raise ValueError(f"lease_seconds must be at most {LONGEST_LEASE:.0f}, got {lease_seconds!r}")
+    let_go = or_(StudyRow.lease_until <= clock(), StudyRow.lease_until > clock() + LONGEST_LEASE)
+    claimable = or_(StudyRow.state == StudyState.QUEUED, and_(StudyRow.state.in_(HELD), let_go))
     candidate = (
         select(StudyRow.id, StudyRow.state, StudyRow.lease_number)
         .where(claimable)
@@ -102,6 +105,17 @@ def renew(
         return "lost"
     state = session.scalar(select(StudyRow.state).where(StudyRow.id == study_id))
     return "cancelling" if state == StudyState.CANCELLING else "ok"
+
+
+def fence(study_id: str, lease_number: int) -> Callable[[Connection], bool]:
+    """What asks, inside a transaction of the trial storage, whether the lease holds, and locks the study's row until
+    that ends: nobody can claim the study between the question and the write.
+    """
+    held = update(StudyRow).where(
+        StudyRow.id == study_id, StudyRow.lease_number == lease_number, StudyRow.state.in_(HELD)
+    )
+    same = held.values(lease_number=lease_number)
+    return lambda connection: bool(connection.execute(same).rowcount == 1)
 
 
 def release(session: Session, study_id: str, lease_number: int) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import CursorResult, Update, select, tuple_, update
+from sqlalchemy import CursorResult, Update, select, update
 from sqlalchemy.orm import Session, defer
 
 from service.cursors import Position, page_of
 from service.database import clock
+from service.filters import StudyFilter, family_words, newest_first
 from service.models import StudyRow
 from service.records import Page, Study, plan_json, result_of, study_of
 from service.states import TRANSITIONS, StudyState
@@ -39,10 +40,13 @@ def add(
     request: Mapping[str, Any],
     warnings: Sequence[str],
     marks: tuple[str | None, str | None],
+    owner: str = "",
 ) -> Study:
     """Insert a study that waits for a runner."""
     row = StudyRow(
         id=plan.study_id,
+        owner=owner,
+        families=family_words([family.family for family in plan.families]),
         dataset_id=dataset_id,
         state=StudyState.QUEUED.value,
         request=dict(request),
@@ -58,12 +62,12 @@ def add(
     return study_of(row)
 
 
-def same(session: Session, fingerprint: str) -> Study | None:
-    """The newest study of this request that has its answer or is on its way to it."""
+def same(session: Session, fingerprint: str, owner: str) -> Study | None:
+    """The newest study of this request by this owner that has its answer or is on its way to it."""
     alive = (StudyState.QUEUED, StudyState.RUNNING, StudyState.COMPLETED)
     found = (
         select(StudyRow)
-        .where(StudyRow.fingerprint == fingerprint, StudyRow.state.in_(alive))
+        .where(StudyRow.fingerprint == fingerprint, StudyRow.owner == owner, StudyRow.state.in_(alive))
         .order_by(StudyRow.created.desc(), StudyRow.id.desc())
         .options(defer(StudyRow.result))
     )
@@ -71,11 +75,11 @@ def same(session: Session, fingerprint: str) -> Study | None:
     return None if row is None else study_of(row)
 
 
-def kin(session: Session, kinship: str, limit: int) -> list[Study]:
-    """Completed studies whose trials can be compared, newest first."""
+def kin(session: Session, kinship: str, owner: str, limit: int) -> list[Study]:
+    """Completed studies of this owner whose trials can be compared, newest first."""
     found = (
         select(StudyRow)
-        .where(StudyRow.kinship == kinship, StudyRow.state == StudyState.COMPLETED)
+        .where(StudyRow.kinship == kinship, StudyRow.owner == owner, StudyRow.state == StudyState.COMPLETED)
         .order_by(StudyRow.created.desc(), StudyRow.id.desc())
         .options(defer(StudyRow.result))
     )
@@ -94,11 +98,9 @@ def result(session: Session, study_id: str) -> StudyResult | None:
     return None if found is None else result_of(found)
 
 
-def page(session: Session, limit: int, after: Position | None) -> Page[Study]:
+def page(session: Session, limit: int, after: Position | None, wanted: StudyFilter) -> Page[Study]:
     """Studies, newest first."""
-    query = select(StudyRow).order_by(StudyRow.created.desc(), StudyRow.id.desc()).limit(limit + 1)
-    if after is not None:
-        query = query.where(tuple_(StudyRow.created, StudyRow.id) < tuple_(after.created, after.id))
+    query = newest_first(StudyRow, select(StudyRow), after).where(*wanted.conditions()).limit(limit + 1)
     return page_of([study_of(row) for row in session.scalars(query.options(defer(StudyRow.result)))], limit)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, Field
@@ -12,9 +12,9 @@ from service.store import Store
 from vi3nr.activations import activation, family_of
 from vi3nr.theory import stable_sigma_p
 from workers.objective import Objective
-from workers.response import ResponseSurface, response_surface
+from workers.response import AxisRange, Observation, ResponseSurface, response_surface
 
-__all__ = ["FamilySurface", "SurfaceAnswer", "surface_answer"]
+__all__ = ["FamilySurface", "SurfaceAnswer", "decibel", "family_surface", "objective_of", "surface_answer"]
 
 
 class FamilySurface(BaseModel):
@@ -34,22 +34,33 @@ class SurfaceAnswer(BaseModel):
 
 def surface_answer(store: Store, study: Study) -> SurfaceAnswer:
     """Fitted to the trials that have finished by now."""
+    families = [
+        FamilySurface(family=family, surface=family_surface(study, family, *store.observed(study, family)))
+        for family in study.families
+    ]
+    return SurfaceAnswer(study_id=study.id, unit=objective_of(study).unit, families=families)
+
+
+def family_surface(
+    study: Study, family: str, axes: Sequence[AxisRange], observations: Sequence[Observation]
+) -> ResponseSurface | None:
+    """The surface through one family's trials; None with fewer than three of them, or no axis."""
+    parameters = {one["family"]: one.get("parameters", {}) for one in study.request.get("activations", ())}
+    return response_surface(
+        axes, observations, decibel=decibel(study), theory=_theory(family, parameters.get(family, {}))
+    )
+
+
+def objective_of(study: Study) -> Objective:
+    """What a study maximises, as far as units need it."""
     asked = study.request.get("objective", "fit")
     name = asked["name"] if isinstance(asked, Mapping) else asked
-    objective = Objective(name, target=asked["target"]) if name == "steps_to_target" else Objective()
-    steps = study.request.get("training", {}).get("steps", 1)
-    parameters = {one["family"]: one.get("parameters", {}) for one in study.request.get("activations", ())}
-    families = []
-    for family in study.families:
-        axes, observations = store.observed(study, family)
-        surface = response_surface(
-            axes,
-            observations,
-            decibel=objective.in_units(1.0, steps),
-            theory=_theory(family, parameters.get(family, {})),
-        )
-        families.append(FamilySurface(family=family, surface=surface))
-    return SurfaceAnswer(study_id=study.id, unit=objective.unit, families=families)
+    return Objective(name, target=asked["target"]) if name == "steps_to_target" else Objective()
+
+
+def decibel(study: Study) -> float:
+    """What 1 dB is in units of the study's score."""
+    return objective_of(study).in_units(1.0, study.request.get("training", {}).get("steps", 1))
 
 
 def _theory(family: str, parameters: Mapping[str, Any]) -> tuple[float, str] | None:

@@ -31,7 +31,7 @@ def circular_second_moment(activation: Activation, sigma_p: float) -> float:
 
     Args:
         activation: f; it must take complex arguments.
-        sigma_p: sqrt(E|z|^2), > 0. Its ratio to ``sigma_a`` must not be beyond about 45.
+        sigma_p: sqrt(E|z|^2), > 0. Its ratio to ``sigma_a`` must not be beyond 47.
 
     Raises:
         ValueError: a family that is not complex.

@@ -56,8 +56,11 @@ def moments(
         samples: number of samples for ``monte_carlo``.
         generator: for ``monte_carlo``; None: a fresh generator with seed 0, so that the result is reproducible.
 
+    Returns:
+        The three moments, and of each how it was computed.
+
     Raises:
-        ValueError: an unknown method, or a sigma_p that is not positive and finite.
+        ValueError: an unknown method, a sigma_p that is not positive and finite, fewer than two samples.
         ArithmeticError: if the quadrature does not reach its tolerance, or E f^2 underflows to 0.
     """
     if method not in METHODS:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-__all__ = ["Series", "line_chart"]
+__all__ = ["Axis", "Series", "axis_of", "line_chart"]
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")  # Okabe and Ito 2008
 WIDTH, HEIGHT = 640, 380
@@ -30,7 +30,7 @@ class Series:
 
 
 @dataclass(frozen=True)
-class _Axis:
+class Axis:
     """Maps numbers to pixels, linearly or in the logarithm."""
 
     low: float
@@ -40,10 +40,12 @@ class _Axis:
     log: bool
 
     def __call__(self, value: float) -> float:
+        """The pixel of a value."""
         share = (self.of(value) - self.low) / (self.high - self.low)
         return self.start + share * (self.end - self.start)
 
     def of(self, value: float) -> float:
+        """The value on the axis's own scale."""
         return math.log10(value) if self.log else value
 
     def ticks(self) -> list[float]:
@@ -95,9 +97,9 @@ def line_chart(
     shown = [_points(one, log_x, log_y) for one in series]
     if not any(shown):
         raise ValueError(f"the chart {title!r} has no point to show")
-    x = _axis([point[0] for points in shown for point in points], (LEFT, WIDTH - RIGHT), log_x)
+    x = axis_of([point[0] for points in shown for point in points], (LEFT, WIDTH - RIGHT), log_x)
     bottom = HEIGHT - BOTTOM
-    y = _axis([value for points in shown for point in points for value in point[1:]], (bottom, TOP), log_y)
+    y = axis_of([value for points in shown for point in points for value in point[1:]], (bottom, TOP), log_y)
     rows = (len(series) + 1) * LINE
     middle = f"translate(16 {(TOP + bottom) / 2}) rotate(-90)"
     parts = [
@@ -123,13 +125,14 @@ def _hidden(row: tuple[float, ...], log_x: bool, log_y: bool) -> bool:
     return (log_x and row[0] <= 0.0) or (log_y and min(row[1:]) <= 0.0)
 
 
-def _axis(values: list[float], span: tuple[float, float], log: bool) -> _Axis:
+def axis_of(values: Sequence[float], span: tuple[float, float], log: bool) -> Axis:
+    """An axis with some room around the values, which lie within ``span`` (pixels of its ends)."""
     low, high = (math.log10(v) if log else v for v in (min(values), max(values)))
     room = 0.05 * (high - low) or 0.5 * max(abs(low), 1e-3)
-    return _Axis(low - room, high + room, *span, log)
+    return Axis(low - room, high + room, *span, log)
 
 
-def _frame(x: _Axis, y: _Axis, x_ticks: Sequence[float]) -> list[str]:
+def _frame(x: Axis, y: Axis, x_ticks: Sequence[float]) -> list[str]:
     parts = [
         f"<rect x='{LEFT}' y='{TOP}' width='{WIDTH - LEFT - RIGHT}' height='{HEIGHT - TOP - BOTTOM}' fill='none' "
         "stroke='#888'/>"
@@ -146,7 +149,7 @@ def _frame(x: _Axis, y: _Axis, x_ticks: Sequence[float]) -> list[str]:
 
 
 def _line(
-    one: Series, points: list[tuple[float, float, float, float]], x: _Axis, y: _Axis, colour: str, index: int
+    one: Series, points: list[tuple[float, float, float, float]], x: Axis, y: Axis, colour: str, index: int
 ) -> list[str]:
     dash = " stroke-dasharray='6 4'" if one.dashed else ""
     parts = []

@@ -86,8 +86,12 @@ def vi3nr_config(
             ``zero``, weights and biases: the network starts as the constant 0.
         sigma_p_output: std of the output's pre-activations, for the rule of that name, which it implies.
         distribution: of weights and biases, ``uniform`` or ``normal``; torch's default biases stay uniform.
-        method: of the moments, see ``vi3nr.moments``; the config records what was used.
+        method: of the moments, see ``vi3nr.moments``; the config records what was used. Those of complex
+            pre-activations are always by quadrature.
         generator: for Monte Carlo moments; None: a fresh one with seed 0.
+
+    Returns:
+        A config whose layers' stds are Eq. 4's, and which records all that was chosen.
 
     Raises:
         ValueError: an argument out of its range, or a bias rule that a layer cannot meet; the sentence names which.
@@ -95,16 +99,13 @@ def vi3nr_config(
 
     Source: VI3NR, Eq. 4 and supplement 6.2.
     """
-    if sigma_p_output is not None and output == "same_sigma_p":
-        output = "sigma_p_output"
+    output = "sigma_p_output" if sigma_p_output is not None and output == "same_sigma_p" else output
     _check(widths, sigma_p, sigma_p_first, sigma_p_output, output, distribution, encoding)
-    entering = _entering(inputs, input_second_moment, encoding)
+    fan_in, entering = _entering(widths[0], inputs, input_second_moment, encoding)
     stability = stable_sigma_p(activation)
     hidden = sigma_p or stability.sigma_p or activation.sigma_a
-    first = sigma_p_first or hidden
-    fan_ins = (widths[0] if encoding is None else encoding.out_dim, *widths[1:])
-    targets = (first, *_grown(hidden, sigma_p_growth, len(widths) - 3), hidden)
-    layers = _layers(activation, fan_ins, targets, entering, method, generator)
+    targets = (sigma_p_first or hidden, *_grown(hidden, sigma_p_growth, len(widths) - 3), hidden)
+    layers = _layers(activation, (fan_in, *widths[1:]), targets, entering, method, generator)
     rule = bias or default_rule(sigma_p, stability, layers[1:-1])
     rule_first = bias_first or BiasRule()
     drawn = Drawn(distribution, "uniform" if "torch_default" in (rule.rule, rule_first.rule, output) else distribution)
@@ -115,9 +116,9 @@ def vi3nr_config(
         parameters=activation.parameters,
         layers=(*solved, output_layer(layers[-1], output, sigma_p_output, drawn)),
         sigma_p=hidden,
-        sigma_p_first=first,
+        sigma_p_first=targets[0],
         sigma_p_growth=sigma_p_growth,
-        method="quadrature" if activation.complex else _weakest(layers),
+        method=_weakest(layers),
         bias=rule,
         bias_first=rule_first,
         output=output,
@@ -131,8 +132,10 @@ def vi3nr_config(
     )
 
 
-def _entering(inputs: str | np.ndarray | None, input_second_moment: float | None, encoding: Encoding | None) -> float:
-    """E x^2 of what enters the first layer, however that of the coordinates was given."""
+def _entering(
+    in_dim: int, inputs: str | np.ndarray | None, input_second_moment: float | None, encoding: Encoding | None
+) -> tuple[int, float]:
+    """Of what enters the first layer, how many numbers and E x^2, however that of the coordinates was given."""
     if input_second_moment is None:
         input_second_moment = input_second_moment_of("uniform" if inputs is None else inputs)
     elif inputs is not None:
@@ -140,7 +143,9 @@ def _entering(inputs: str | np.ndarray | None, input_second_moment: float | None
             f"give inputs or input_second_moment, not both; got input_second_moment {input_second_moment!r}"
         )
     _require_positive("input_second_moment", input_second_moment)
-    return input_second_moment if encoding is None else encoding.second_moment(input_second_moment)
+    if encoding is None:
+        return in_dim, input_second_moment
+    return encoding.out_dim, encoding.second_moment(input_second_moment)
 
 
 def _grown(sigma_p: float, growth: float, count: int) -> tuple[float, ...]:
@@ -208,6 +213,8 @@ def _require_positive(name: str, value: float) -> None:
 
 
 def _weakest(layers: Sequence[Layer]) -> str:
-    """How the second moments were computed; if not all in one way, the way that is not a closed form."""
+    """How the second moments were computed; if not all in one way, the least exact of them."""
     methods = {layer.incoming.methods[1] for layer in layers if layer.incoming is not None}
-    return "closed_form" if methods == {"closed_form"} else (methods - {"closed_form"}).pop()
+    if layers[-1].parts == 2 and len(layers) > 2:
+        methods.add("quadrature")  # of complex pre-activations
+    return max(methods, key=("closed_form", "quadrature", "monte_carlo").index)

@@ -71,6 +71,9 @@ def forecast(
             result is their mean. That is what a network with few inputs does: a point far from the origin has larger
             pre-activations in the first layer, and the layers after it inherit that.
 
+    Returns:
+        One forecast a layer, from the first to the output.
+
     Raises:
         ValueError: both inputs given, a second moment that is not positive and finite, coordinates that do not fit.
         ArithmeticError: variances beyond the range of float64.
@@ -103,7 +106,7 @@ def per_layer_gradient_factor(
     """By how much each layer of a deep network multiplies the gradient's variance on the way back; ideal 1.
 
     Args:
-        activation: f.
+        activation: f, real.
         gain_squared: M Var W, the hidden weights' variance times the fan-in: 1/3 for PyTorch's default, 1 for Xavier's
             rule with equal widths, 2 for Kaiming's, M for N(0, 1), 2 / omega^2 for SIREN's code.
         bias_variance: Var b of the hidden layers.
@@ -112,6 +115,10 @@ def per_layer_gradient_factor(
     Returns:
         ``gain_squared width_ratio E f'(z)^2`` under the variance that the forward recursion settles at; None where it
         settles nowhere (see ``fixed_point_variance``).
+
+    Raises:
+        ValueError: a complex activation, a gain_squared or a ratio that is not positive and finite, a bias_variance
+            that is negative or not finite.
     """
     variance = fixed_point_variance(activation, gain_squared, bias_variance=bias_variance)
     if variance is None:
@@ -127,9 +134,17 @@ def fixed_point_variance(activation: Activation, gain_squared: float, *, bias_va
     Where several do, the largest one that the recursion is drawn to. None where none does between 1e-4 and 1e4
     sigma_a: the variance dies out, explodes, or (ReLU at gain^2 = 2) every value is kept.
 
+    Args:
+        activation: f, real.
+        gain_squared: M Var W.
+        bias_variance: Var b.
+
     Raises:
-        ValueError: a gain_squared that is not positive, or a bias_variance that is negative.
+        ValueError: a complex activation, whose layers have other moments than real ones (``forecast`` knows them); a
+            gain_squared that is not positive and finite, or a bias_variance that is negative or not finite.
     """
+    if activation.complex:
+        raise ValueError(f"{activation!r} is complex: make a config and use forecast")
     if not (math.isfinite(gain_squared) and gain_squared > 0.0):
         raise ValueError(f"gain_squared must be positive and finite, got {gain_squared!r}")
     if not (math.isfinite(bias_variance) and bias_variance >= 0.0):

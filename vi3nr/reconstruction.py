@@ -38,7 +38,7 @@ def network_of(config: InitConfig, parameters: np.ndarray) -> INR:
     if flat.shape != (sum(sizes),):
         raise ValueError(f"the network has {sum(sizes)} parameters, got an array of shape {tuple(flat.shape)}")
     with torch.no_grad():
-        for tensor, part in zip(targets, flat.split(sizes), strict=True):
+        for tensor, part in zip(targets, torch.split(flat, sizes), strict=True):
             numbers = torch.view_as_complex(part.reshape(-1, 2)) if tensor.is_complex() else part
             tensor.copy_(numbers.reshape(tensor.shape))
     return network
@@ -46,7 +46,7 @@ def network_of(config: InitConfig, parameters: np.ndarray) -> INR:
 
 def values_at(network: nn.Module, coordinates: np.ndarray) -> np.ndarray:
     """The network's values ``(point, out)`` at coordinates ``(point, in)``, float32."""
-    tiles = torch.from_numpy(np.array(coordinates, np.float32)).split(TILE)
+    tiles = torch.split(torch.from_numpy(np.array(coordinates, np.float32)), TILE)
     with torch.no_grad():
         return np.asarray(torch.cat([network(tile) for tile in tiles]).numpy())
 

@@ -16,8 +16,8 @@ def energy_frequency(signal: Signal, fraction: float) -> float:
     """Angular frequency below which ``fraction`` of the signal's energy lies, the mean left out.
 
     The type-II cosine transform mirrors the signal at its edges, so that a ramp does not count as a jump. Along an
-    axis of N samples with spacing ``2 / (N - 1)`` (coordinates in [-1, 1]) its k-th basis function has the angular
-    frequency ``pi k (N - 1) / (2 N)``; several axes add in squares, channels add their energies.
+    axis of N samples over a span s of the coordinates (2 for [-1, 1]) its k-th basis function has the angular
+    frequency ``pi k (N - 1) / (s N)``; several axes add in squares, channels add their energies.
 
     Args:
         signal: values on a regular grid, ``signal.shape`` points in row-major order; or a shape, whose grid of signed
@@ -39,11 +39,19 @@ def energy_frequency(signal: Signal, fraction: float) -> float:
     energy = np.square(coefficients).sum(axis=-1).ravel()
     if not energy.sum() > 0.0:
         raise ValueError("a constant signal has no spectrum")
-    steps = [np.pi * np.arange(n) * (n - 1) / (2 * n) for n in grid]
+    span = _span(signal)
+    steps = [np.pi * np.arange(n) * (n - 1) / (span * n) for n in grid]
     frequency = np.sqrt(sum(np.square(axis) for axis in np.meshgrid(*steps, indexing="ij", sparse=True))).ravel()
     order = np.argsort(frequency, kind="stable")
     cumulative = np.cumsum(energy[order])
     return float(frequency[order][np.searchsorted(cumulative, fraction * cumulative[-1])])
+
+
+def _span(signal: Signal) -> float:
+    """How far the grid's coordinates reach, the same on every axis."""
+    if "distances" in signal.extras:
+        return 2.0
+    return float(np.ptp(signal.coordinates, axis=0).max())
 
 
 def _on_grid(signal: Signal) -> np.ndarray:

@@ -28,20 +28,38 @@ AT_THE_LIMIT = 1e-2  # |log cond| at an end of the grid, under which cond tends 
 
 
 def gain_squared(activation: Activation, sigma_p: float) -> float:
-    """``sigma_p^2 / E f(z)^2``: the weights' variance times the fan-in, Eq. 4."""
+    """gain^2 = ``sigma_p^2 / E f(z)^2`` = M Var W: the weights' variance times the fan-in that keeps the signal.
+
+    Args:
+        activation: f; of a complex one the modulus counts, under real z.
+        sigma_p: std of the pre-activations z, in units of x, > 0.
+
+    Raises:
+        ValueError: a sigma_p that is not positive and finite.
+        ArithmeticError: moments that cannot be computed.
+
+    Source: VI3NR, Eq. 4.
+    """
     return sigma_p * (sigma_p / moments(activation, sigma_p).second_moment)
 
 
 def condition(
     activation: Activation, sigma_p: float, width_ratio: float = 1.0, *, sigma_p_in: float | None = None
 ) -> float:
-    """By how much a layer without bias that keeps the signal multiplies the gradient's variance; ideal 1.
+    """``cond = sigma_p^2 (M_{i+1} / M_i) E f'^2 / E f^2``: by how much a layer without bias that keeps the signal
+    multiplies the gradient's variance; ideal 1.
 
     Args:
-        activation: f.
-        sigma_p: std of the layer's pre-activations.
+        activation: f; of a complex one the moduli count, under real z, as in the authors' code.
+        sigma_p: std of the layer's pre-activations, in units of x, > 0.
         width_ratio: fan-out over fan-in of the layer, M_{i+1} / M_i.
         sigma_p_in: std of the pre-activations of the layer before, under which the moments are taken; None: sigma_p.
+
+    Raises:
+        ValueError: a std or a ratio that is not positive and finite.
+        ArithmeticError: moments that cannot be computed.
+
+    Source: the authors' code; VI3NR, Eq. 4 and 17-21.
     """
     _require_ratio(width_ratio)
     found = moments(activation, sigma_p if sigma_p_in is None else sigma_p_in)
@@ -50,6 +68,14 @@ def condition(
 
 def stability_bias_variance(activation: Activation, sigma_p: float, width_ratio: float = 1.0) -> float:
     """``Var b = sigma_p^2 (1 - 1/cond)``: with it, and ``Var W = 1 / (M_{i+1} E f'^2)``, both conditions hold.
+
+    Args:
+        activation: f.
+        sigma_p: std of the pre-activations of this layer and of the one before, biases included.
+        width_ratio: fan-out over fan-in of the layer.
+
+    Returns:
+        A variance: 0 where cond is 1.
 
     Raises:
         ValueError: where cond < 1, for then no bias helps: the signal needs larger weights than the gradient allows.
@@ -71,10 +97,16 @@ def stable_sigma_p(activation: Activation, width_ratio: float = 1.0) -> Stabilit
     ``both_ends``          none does, cond tends to 1 at both ends
     ``none``               none does, and cond stays away from 1
 
-    ``sigma_p`` is None for all but the first two. Roots are looked for over rho from 1e-3 to 1e3,
-    at eight points a decade.
+    Args:
+        activation: f.
+        width_ratio: fan-out over fan-in of the layer, M_{i+1} / M_i.
+
+    Returns:
+        ``sigma_p``, in units of x, and ``kind``; ``sigma_p`` is None for all but the first two kinds. Roots are looked
+        for over rho from 1e-3 to 1e3, at eight points a decade; a pair of roots closer than that is not seen.
 
     Raises:
+        ValueError: a ratio that is not positive and finite.
         ArithmeticError: if the moments cannot be computed for any of these rho.
     """
     _require_ratio(width_ratio)

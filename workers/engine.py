@@ -16,7 +16,7 @@ from workers.plan import StudyPlan
 from workers.pool import Device, DeviceLost, Pool, TurnDone
 from workers.scheduler import LEG_SECONDS, TURN_SECONDS, FairShare, Pace, turn_steps
 from workers.seats import Resident, Seat
-from workers.storage import StorageUnavailableError, TrialStorage, persistently
+from workers.storage import Fence, StorageUnavailableError, TrialStorage, persistently
 from workers.study import StudyProgram
 
 __all__ = ["Engine"]
@@ -49,12 +49,21 @@ class Engine:
         """Whether there is anything to train on now."""
         return bool(self._pool.devices())
 
-    def add(self, plan: StudyPlan, signal: Signal, runs: Sequence[Run], lease: int, *, elapsed: float = 0.0) -> None:
+    def add(
+        self,
+        plan: StudyPlan,
+        signal: Signal,
+        runs: Sequence[Run],
+        lease: int,
+        *,
+        elapsed: float = 0.0,
+        fence: Fence | None = None,
+    ) -> None:
         """Take a study up where its recorded trials and ``runs`` leave it.
 
-        ``lease`` is higher than that of whoever ran it before, ``elapsed`` the seconds since it first began. A plan
-        that cannot be run becomes a StudyFailed of the next step. Raises ValueError for a study that is active,
-        StorageUnavailableError without a database.
+        ``lease`` is higher than that of whoever ran it before, ``elapsed`` the seconds since it first began, and
+        ``fence`` tells the trial storage whether the lease still holds. A plan that cannot be run becomes a StudyFailed
+        of the next step. Raises ValueError for a study that is active, StorageUnavailableError without a database.
         """
         if plan.study_id in self._studies:
             raise ValueError(f"study {plan.study_id!r} is active already")
@@ -65,6 +74,7 @@ class Engine:
             program = StudyProgram(
                 plan, signal, runs,
                 signal_key=key, lease=lease, storage=self._storage, clock=lambda: time.monotonic() - begun,
+                fence=fence,
             )  # fmt: skip
         except StorageUnavailableError:
             raise
@@ -110,23 +120,25 @@ class Engine:
         for gone in [key for key, seat in self._seats.items() if key not in devices and not seat.busy]:
             self._lose(gone)
         self._withdraw()
+        more = True
         for device in devices.values():
             seat = self._seats.setdefault(device.id, Seat())
             if not seat.busy:
-                self._start(device, seat)
+                more = self._start(device, seat, more)
 
-    def _start(self, device: Device, seat: Seat) -> None:
-        """Fill a device's free slots and let it run."""
+    def _start(self, device: Device, seat: Seat, more: bool) -> bool:
+        """Fill a device's free slots and let it run; whether there may be ``more`` to fill slots with."""
         seat.slots = device.slots
         admitted: list[Resident] = []
-        while len(seat.residents) < device.slots:
+        while more and len(seat.residents) < device.slots:
             resident = self._next_resident(self._held())
-            if resident is None:
-                break
-            seat.residents[resident.job.member.key] = resident
-            admitted.append(resident)
+            more = resident is not None
+            if resident is not None:
+                seat.residents[resident.job.member.key] = resident
+                admitted.append(resident)
         if seat.residents:
             self._play(device.id, seat, admitted)
+        return more
 
     def _play(self, device_id: str, seat: Seat, admitted: Sequence[Resident]) -> None:
         """Begin a turn to the nearest report."""
@@ -237,11 +249,15 @@ class Engine:
 
     def _tell(self, study_id: str, program: StudyProgram) -> None:
         note = program.progress()
-        completed = StudyCompleted(study_id, program.result()) if program.done else None
+        completed = self._completed(study_id, program) if program.done else None
         self._events.append(StudyProgressed(study_id, note))
         if completed is not None:
             self._events.append(completed)
             self._remove(study_id)
+
+    def _completed(self, study_id: str, program: StudyProgram) -> StudyCompleted:
+        devices = tuple(device.kind for device in self._pool.devices())
+        return StudyCompleted(study_id, program.result(), program.exhibits(), devices)
 
     def _guarded(self, study_id: str, call: Callable[[], T]) -> T | None:
         """``call()``; whatever goes wrong in a study's own program fails this study and no other."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vi3nr.config import InitConfig
+from workers.exhibits import Exhibit
 from workers.result import ProgressNote, StudyResult
 
 __all__ = ["Event", "Run", "RunFinished", "StudyCompleted", "StudyFailed", "StudyProgressed", "TrialFinished"]
@@ -60,10 +61,12 @@ class StudyProgressed:
 
 @dataclass(frozen=True)
 class StudyCompleted:
-    """A study has its answer."""
+    """A study has its answer; ``exhibits`` are for its report, ``devices`` the kinds of the trainers alive then."""
 
     study_id: str
     result: StudyResult
+    exhibits: tuple[Exhibit, ...] = ()
+    devices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

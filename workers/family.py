@@ -13,6 +13,7 @@ from vi3nr.ensemble.interface import Progress
 from workers.arms import ArmSpec, as_found_arms, customary_arms, finalist_arm, theory_arm
 from workers.confirm import leading_finalists, missing_runs
 from workers.events import Event, Run
+from workers.exhibits import Trained
 from workers.jobs import Job, Setting
 from workers.outcomes import Outcome
 from workers.plan import FamilyPlan, StudyPlan
@@ -47,6 +48,7 @@ class FamilyProgram:
             rate = family.learning_rate
         self._customary = customary_arms(family.family, family.parameters, setting.widths, plan.baselines, rate)
         self._theory = _theory_arms(family, setting.widths, trials.input_second_moment, rate)
+        self._again: dict[str, Sequence[ArmSpec]] = {}  # by finalist: the usual rules at its sigma_a and rate
 
     @property
     def phase(self) -> str:
@@ -139,6 +141,22 @@ class FamilyProgram:
             self.family, arms, replicates=plan.seeds, trials=self.trials.finished, objective=plan.objective
         )
 
+    def trained(self) -> list[Trained]:
+        """Networks to look at, once the phase is ``done``: the winner's, and what it is compared with.
+
+        An arm whose every replicate was trained before this process took the study up is left out.
+        """
+        result = self.result()
+        usual = [] if result.comparison is None else [result.comparison.baseline]
+        names = [result.winner.name, *usual, *[arm.name for arm in result.arms if arm.kind == "finalist"][:1]]
+        specs = {arm.name: arm for arm in self._arms}
+        found = [(specs[name], self.runs.trained(name)) for name in dict.fromkeys(names)]
+        return [
+            Trained(self.family, arm.name, arm.kind, arm.config, confirmation_seed(self._plan.seed, one[0]), one[1])
+            for arm, one in found
+            if one is not None
+        ]
+
     @property
     def settled(self) -> bool:
         """Whether all arms are known: the search is over and its finalists are ranked at the full horizon."""
@@ -177,8 +195,9 @@ class FamilyProgram:
         leaders = leading_finalists(self._finalists, scores, self._plan.seeds)
         arms: dict[str, ArmSpec] = {}
         for leader in [best, *leaders]:
-            again = as_found_arms(self._customary, leader, self._setting.widths)
-            arms |= {arm.name: arm for arm in again}
+            if leader.name not in self._again:
+                self._again[leader.name] = as_found_arms(self._customary, leader, self._setting.widths)
+            arms |= {arm.name: arm for arm in self._again[leader.name]}
         return tuple(arms.values())
 
     def _continuing(self) -> list[Wish]:

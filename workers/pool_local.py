@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from vi3nr.signals import Signal
-from workers.pool import Device, DeviceLost, Player, PlayerFactory, Turn, TurnDone, seat_for
+from workers.pool import Device, DeviceLost, Player, PlayerFactory, Turn, TurnDone, by_axis, seat_for
 from workers.trainer import Trainer
 
 __all__ = ["LocalPool"]
@@ -40,7 +40,8 @@ class LocalPool:
         return [seat.device for seat in self._seats.values()]
 
     def publish(self, key: str, signal: Signal) -> None:
-        self._signals.setdefault(key, signal)
+        if key not in self._signals:
+            self._signals[key] = by_axis(signal)
 
     def withdraw(self, key: str) -> None:
         self._signals.pop(key, None)

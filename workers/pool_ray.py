@@ -11,7 +11,7 @@ from typing import Any
 
 from vi3nr.ensemble.interface import Progress
 from vi3nr.signals import Signal
-from workers.pool import Device, DeviceLost, Player, PlayerFactory, Turn, TurnDone, seat_for
+from workers.pool import Device, DeviceLost, Player, PlayerFactory, Turn, TurnDone, by_axis, seat_for
 from workers.ray_session import RaySession
 
 __all__ = ["RayPool", "devices_of", "torch_trainer"]
@@ -121,7 +121,7 @@ class RayPool:
 
     def publish(self, key: str, signal: Signal) -> None:
         if key not in self._signals:
-            self._signals[key] = self._ray.put(signal)
+            self._signals[key] = self._ray.put(by_axis(signal))
 
     def withdraw(self, key: str) -> None:
         self._signals.pop(key, None)

@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 
 LOOK_SECONDS = 0.25
+LOOKS = 4  # between two lists of what the owner has started
 
 
 def descendants(root: int) -> list[int]:
@@ -35,12 +36,23 @@ def descendants(root: int) -> list[int]:
     return found
 
 
+def command_of(pid: int) -> bytes:
+    """The command line; empty for a process that is gone."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
+
+
 def is_ray(pid: int) -> bool:
     """Whether this process is one of Ray's (a number may have been given to another process since)."""
-    with suppress(OSError):
-        command = Path(f"/proc/{pid}/cmdline").read_bytes()
-        return command.startswith(b"ray::") or b"/ray/" in command
-    return False
+    command = command_of(pid)
+    return command.startswith(b"ray::") or b"/ray/" in command
+
+
+def users_of(directory: str) -> list[int]:
+    """Processes whose command names the directory: those that came after the last list."""
+    everyone = [int(entry.name) for entry in Path("/proc").glob("[0-9]*")]
+    return [pid for pid in everyone if directory.encode() in command_of(pid)]
 
 
 def end(pids: Iterable[int]) -> None:
@@ -53,11 +65,19 @@ def end(pids: Iterable[int]) -> None:
 
 def main(owner: int, directory: str) -> None:
     """Wait until this process's parent is no longer ``owner``, then kill what is left of Ray."""
-    watched = descendants(owner)
+    watched: set[int] = set()
+    looks = 0
     while os.getppid() == owner:
+        if looks % LOOKS == 0:
+            watched = {pid for pid in descendants(owner) if is_ray(pid)}
+        looks += 1
         time.sleep(LOOK_SECONDS)
-    end(watched)
-    shutil.rmtree(directory, ignore_errors=True)
+    for _ in range(LOOKS * 5):  # who is still dying may write once more
+        end(watched | set(users_of(directory)))
+        shutil.rmtree(directory, ignore_errors=True)
+        if not Path(directory).exists():
+            return
+        time.sleep(LOOK_SECONDS)
 
 
 if __name__ == "__main__":

@@ -49,14 +49,15 @@ class RaySession:
         if self.ray.is_initialized():
             raise RuntimeError("this process is connected to a Ray already; close that pool first")
         # Sockets live in there, and a socket's path may have 107 characters at most.
-        self.directory = Path(tempfile.mkdtemp(prefix="vi3nr-", dir="/tmp" if Path("/tmp").is_dir() else None))
+        place = "/tmp" if Path("/tmp").is_dir() else None
+        self.directory = Path(tempfile.mkdtemp(prefix=f"vi3nr-{os.getpid()}-", dir=place))
         try:
+            self._watch()  # first: this process may be killed while Ray starts
             with _own_signals():
                 if address is None:
                     self._start_local(cpus)
                 else:
                     self._join(address, node_ip)
-            self._watch()
         except BaseException:
             self.close()
             raise
@@ -135,7 +136,7 @@ class RaySession:
             time.sleep(0.1)
 
     def _watch(self) -> None:
-        """Start the process that ends what is left of Ray, should this one be killed."""
+        """Start the process that ends what is left of Ray, should this one be killed, be it while it starts."""
         self._reaper = subprocess.Popen(
             [sys.executable, "-I", ray_reaper.__file__, str(os.getpid()), str(self.directory)],
             stdin=subprocess.DEVNULL,

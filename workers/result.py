@@ -85,6 +85,7 @@ class StudyResult:
     points: int
     families: tuple[FamilyResult, ...]
     warnings: tuple[str, ...]
+    keepsake: str | None = None  # where the service keeps reconstructions, trained weights and versions; null: nowhere
 
 
 @dataclass(frozen=True)

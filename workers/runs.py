@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from vi3nr.ensemble.interface import WORST_SCORE, Member, MemberState, Progress
 from workers.arms import ArmSpec
 from workers.confirm import Scores
@@ -47,6 +49,7 @@ class RunPhase:
         self._runs = {(run.arm, run.replicate): run for run in recorded}
         self._live: dict[str, _Live] = {}
         self._attempts: Counter[tuple[str, int]] = Counter()
+        self._trained: dict[str, tuple[int, np.ndarray]] = {}
 
     @property
     def running(self) -> int:
@@ -80,6 +83,10 @@ class RunPhase:
         runs = [run for run in self._runs.values() if run.arm == arm and run.replicate != CONTINUATION]
         return sorted(runs, key=lambda run: run.replicate)
 
+    def trained(self, arm: str) -> tuple[int, np.ndarray] | None:
+        """The first replicate of an arm that ended in this process, and its parameters, flat as in ``MemberState``."""
+        return self._trained.get(arm)
+
     def next_job(self, wishes: Sequence[Wish]) -> Job | None:
         """The first wish that is neither recorded nor in training, as a member; None if there is none."""
         busy = {(live.wish.arm.name, live.wish.replicate) for live in self._live.values()}
@@ -101,6 +108,8 @@ class RunPhase:
             return
         del self._live[progress.key]
         arm = live.wish.arm
+        if progress.state is not None and live.wish.replicate != CONTINUATION:
+            self._trained.setdefault(arm.name, (live.wish.replicate, progress.state.parameters))
         run = Run(
             study_id=self._setting.study_id,
             family=self._setting.family,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -16,7 +17,6 @@ from typing import Any
 import optuna
 from optuna.distributions import FloatDistribution
 from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
-from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from vi3nr.ensemble.interface import WORST_SCORE
@@ -27,7 +27,7 @@ from workers.prior import known_trials, start_with
 from workers.sampler import SurfaceSampler
 from workers.search_policy import make_pruner, make_sampler, pruning_steps
 from workers.seeds import sampler_seed, trial_seed
-from workers.storage import persistently
+from workers.storage import Fence, FencedOffError, TrialStorage, persistently
 
 __all__ = ["FamilySearch"]
 
@@ -47,7 +47,7 @@ class FamilySearch:
 
     def __init__(
         self,
-        storage: RDBStorage,
+        storage: TrialStorage,
         name: str,
         family: str,
         distributions: Mapping[str, FloatDistribution],
@@ -59,11 +59,13 @@ class FamilySearch:
         seed: int,
         lease: int,
         prior: Sequence[str] = (),
+        fence: Fence | None = None,
     ) -> None:
         """Open or create the study ``name`` and recover what other leases left running.
 
         ``steps`` are those of the full training, of which ``search_steps`` are trained here; ``prior`` names like
-        searches: their best trials are tried first, and all of them are known to the sampler.
+        searches: their best trials are tried first, and all of them are known to the sampler. Nothing is written once
+        ``fence`` says that the lease is lost: FencedOffError then, from every method that writes.
         """
         self._family, self._distributions = family, dict(distributions)
         self._prior = known_trials(storage, prior, self._distributions)
@@ -73,6 +75,8 @@ class FamilySearch:
         pruner = make_pruner(len(self._start))
         create = partial(optuna.create_study, study_name=name, storage=storage, direction="maximize", pruner=pruner)
         self._study = persistently(partial(create, load_if_exists=True))
+        if fence is not None:
+            storage.fence_off(self._study._study_id, fence)
         persistently(partial(_name_metric, self._study, f"{objective.metric}; {search_steps} steps"))
         self.ended: str | None = persistently(lambda: self._study.user_attrs).get(ENDED)
         self._live: dict[int, _Live] = {}
@@ -179,10 +183,12 @@ class FamilySearch:
         return self._again(frozen, asked.order)
 
     def close(self) -> None:
-        """Tell what is still running as failed: nobody will train it."""
-        for number in list(self._live):
-            del self._live[number]
-            self._fail(number)
+        """Tell what is still running as failed: nobody will train it. Another runner's trials are left to it."""
+        numbers = list(self._live)
+        self._live.clear()
+        with suppress(FencedOffError):
+            for number in numbers:
+                self._fail(number)
 
     def recover(self) -> None:
         """Take the study over: keep finished orders; fail trials that run under another lease and queue them again."""

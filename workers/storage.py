@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import optuna
@@ -13,11 +14,19 @@ from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import Table, event, select
+from sqlalchemy import Connection, Table, event, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
-__all__ = ["StorageUnavailableError", "TrialStorage", "open_storage", "optuna_tables", "persistently"]
+__all__ = [
+    "Fence",
+    "FencedOffError",
+    "StorageUnavailableError",
+    "TrialStorage",
+    "open_storage",
+    "optuna_tables",
+    "persistently",
+]
 
 BUSY_TIMEOUT = 30.0  # seconds that SQLite waits for another writer
 DELAYS = (0.05, 0.2, 0.8, 2.0, 5.0)  # seconds between tries; a failover of the database takes about that long
@@ -25,6 +34,13 @@ DELAYS = (0.05, 0.2, 0.8, 2.0, 5.0)  # seconds between tries; a failover of the 
 KEYS = {"trial_params": "param_name", "trial_user_attributes": "key", "trial_intermediate_values": "step"}
 
 T = TypeVar("T")
+# Whether the lease that a study is worked on under still holds. Asked with a connection, inside the transaction that is
+# about to write: no other runner can take the study until that has ended.
+Fence = Callable[[Connection], bool]
+
+
+class FencedOffError(Exception):
+    """A write to a study that another runner holds by now, or that has ended: nothing was written."""
 
 
 class StorageUnavailableError(Exception):
@@ -37,11 +53,47 @@ class TrialStorage(RDBStorage):
     A transaction for each attribute, parameter and report of a trial made thirty of them a trial. What is gathered is
     written by ``flush``, before anything is read, and before a trial ends: as Optuna's rules for storages demand. What
     was gathered for a trial that somebody else has ended by then is dropped: its record stands.
+
+    Optuna reads every running trial again before each proposal and each verdict of the pruner. Of those only the ones
+    are read whole about which something was written here since; of the others the state, which another runner may
+    have changed. Nobody else writes about a trial that runs here: with a fence nothing is written about a study once
+    its lease is lost.
     """
 
     def __init__(self, url: str, **options: Any) -> None:
         self._gathered: dict[tuple[str, int, Any], dict[str, Any]] = {}  # (table, trial, key) -> the row
+        self._unfinished: dict[int, FrozenTrial] = {}  # by trial id, as read since the last write
+        self._fences: dict[int, Fence] = {}  # by Optuna's id of a study
+        self._study_of: dict[int, int] = {}  # trial -> study
+        self._fence: Fence | None = None  # of the write that is being made
         super().__init__(url, **options)
+        event.listen(self.scoped_session, "after_begin", self._ask_fence)
+
+    def fence_off(self, study_id: int, fence: Fence) -> None:
+        """From now on ask this before every write to a study (named by Optuna's id)."""
+        self._fences[study_id] = fence
+
+    def set_study_user_attr(self, study_id: int, key: str, value: Any) -> None:
+        """Write an attribute of a study."""
+        with self._fenced(study_id):
+            super().set_study_user_attr(study_id, key, value)
+
+    def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:
+        """Write an attribute of a study that is Optuna's own."""
+        with self._fenced(study_id):
+            super().set_study_system_attr(study_id, key, value)
+
+    def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
+        """Write an attribute of a trial that is Optuna's own, at once: Optuna does so rarely."""
+        self._unfinished.pop(trial_id, None)
+        with self._fenced(self._study_of.get(trial_id)):
+            super().set_trial_system_attr(trial_id, key, value)
+
+    def _create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> FrozenTrial:
+        with self._fenced(study_id):
+            made = super()._create_new_trial(study_id, template_trial)
+        self._study_of[made._trial_id] = study_id
+        return made
 
     def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
         """Gather an attribute."""
@@ -71,7 +123,9 @@ class TrialStorage(RDBStorage):
     def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
         """Write what was gathered, then the state."""
         self.flush()
-        return super().set_trial_state_values(trial_id, state, values)
+        self._unfinished.pop(trial_id, None)
+        with self._fenced(self._study_of.get(trial_id)):
+            return super().set_trial_state_values(trial_id, state, values)
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
         """The trial, with what was gathered."""
@@ -79,7 +133,10 @@ class TrialStorage(RDBStorage):
         return super().get_trial(trial_id)
 
     def flush(self) -> None:
-        """Write what was gathered. Raises StorageInternalError if the database refuses; it then stays gathered."""
+        """Write what was gathered, but for studies whose lease is lost.
+
+        Raises StorageInternalError if the database refuses; it then stays gathered.
+        """
         if not self._gathered:
             return
         ids = sorted({trial_id for _, trial_id, _ in self._gathered})
@@ -89,7 +146,9 @@ class TrialStorage(RDBStorage):
         )
         try:
             with self.engine.begin() as connection:
-                alive = set(connection.scalars(running.with_for_update()))
+                studies = {self._study_of.get(trial_id) for trial_id in ids}
+                lost = {study_id for study_id in studies if not self._may_write(study_id, connection)}
+                alive = {t for t in connection.scalars(running.with_for_update()) if self._study_of.get(t) not in lost}
                 for table in KEYS:
                     rows = [row for (name, trial_id, _), row in self._gathered.items() if name == table]
                     rows = [row for row in rows if row["trial_id"] in alive]
@@ -98,6 +157,8 @@ class TrialStorage(RDBStorage):
         except SQLAlchemyError as error:
             raise StorageInternalError(f"what was gathered about trials {ids} could not be written") from error
         self._gathered.clear()
+        for trial_id in ids:
+            self._unfinished.pop(trial_id, None)
 
     def _get_trials(
         self,
@@ -107,7 +168,53 @@ class TrialStorage(RDBStorage):
         trial_id_greater_than: int,
     ) -> list[FrozenTrial]:
         self.flush()
-        return super()._get_trials(study_id, states, included_trial_ids, trial_id_greater_than)
+        if states is not None or not included_trial_ids:
+            return self._noted(
+                study_id, super()._get_trials(study_id, states, included_trial_ids, trial_id_greater_than)
+            )
+        table = models.TrialModel.__table__
+        wanted = or_(table.c.trial_id.in_(included_trial_ids), table.c.trial_id > trial_id_greater_than)
+        try:
+            with self.engine.connect() as connection:
+                rows = connection.execute(
+                    select(table.c.trial_id, table.c.state).where(table.c.study_id == study_id, wanted)
+                ).all()
+        except SQLAlchemyError as error:
+            raise StorageInternalError(f"the states of study {study_id}'s trials could not be read") from error
+        known = {key: self._unfinished[key] for key, state in rows if self._is_as_read(key, state)}
+        changed = {key for key, _ in rows} - known.keys()
+        for key in changed:
+            self._unfinished.pop(key, None)
+        if changed:
+            read = self._noted(study_id, super()._get_trials(study_id, None, changed, max(key for key, _ in rows)))
+            known |= {trial._trial_id: trial for trial in read}
+            self._unfinished |= {trial._trial_id: trial for trial in read if not trial.state.is_finished()}
+        return [known[key] for key in sorted(known)]
+
+    def _noted(self, study_id: int, trials: list[FrozenTrial]) -> list[FrozenTrial]:
+        self._study_of |= {trial._trial_id: study_id for trial in trials}
+        return trials
+
+    def _is_as_read(self, trial_id: int, state: TrialState) -> bool:
+        read = self._unfinished.get(trial_id)
+        return read is not None and read.state == state
+
+    @contextmanager
+    def _fenced(self, study_id: int | None) -> Iterator[None]:
+        """Transactions that begin inside ask the study's fence first."""
+        self._fence = None if study_id is None else self._fences.get(study_id)
+        try:
+            yield
+        finally:
+            self._fence = None
+
+    def _ask_fence(self, _session: Any, _transaction: Any, connection: Connection) -> None:
+        if self._fence is not None and not self._fence(connection):
+            raise FencedOffError("another runner holds the study by now, or it has ended")
+
+    def _may_write(self, study_id: int | None, connection: Connection) -> bool:
+        fence = None if study_id is None else self._fences.get(study_id)
+        return fence is None or fence(connection)
 
     def _upsert(self, table: Table) -> Any:
         insert = (postgresql if self.engine.name == "postgresql" else sqlite).insert(table)
@@ -137,20 +244,24 @@ def optuna_tables() -> tuple[str, ...]:
     return (*models.BaseModel.metadata.tables, "alembic_version")
 
 
-def persistently(call: Callable[[], T], delays: tuple[float, ...] = DELAYS) -> T:
-    """``call()``, tried again after each of ``delays`` seconds while the database refuses.
+def persistently(
+    call: Callable[[], T],
+    delays: tuple[float, ...] = DELAYS,
+    refusal: type[Exception] = StorageInternalError,
+) -> T:
+    """``call()``, tried again after each of ``delays`` seconds while the database refuses, which raises ``refusal``.
 
     The call must be safe to repeat. Raises StorageUnavailableError when the last try failed too.
     """
     for delay in delays:
         try:
             return call()
-        except StorageInternalError:
+        except refusal:
             time.sleep(delay)
     try:
         return call()
-    except StorageInternalError as error:
-        raise StorageUnavailableError(f"the trial database refused {len(delays) + 1} times: {error}") from error
+    except refusal as error:
+        raise StorageUnavailableError(f"the database refused {len(delays) + 1} times: {error}") from error
 
 
 def _tune_sqlite(connection: Any, _record: Any) -> None:

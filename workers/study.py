@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from optuna.storages import RDBStorage
-
 from vi3nr.activations import family_of
 from vi3nr.ensemble.interface import Progress
 from vi3nr.signals import Signal
 from workers.events import Event, Run
+from workers.exhibitor import exhibits
+from workers.exhibits import Exhibit
 from workers.family import PHASES, FamilyProgram
 from workers.jobs import Job, Setting
 from workers.plan import FamilyPlan, StudyPlan
@@ -18,6 +18,7 @@ from workers.result import ProgressNote, StudyResult
 from workers.search import FamilySearch
 from workers.search_space import SearchSpace
 from workers.seeds import moment_seed
+from workers.storage import Fence, TrialStorage
 from workers.trials import Moments, TrialPhase
 from workers.verdict import study_result
 
@@ -43,20 +44,22 @@ class StudyProgram:
         *,
         signal_key: str,
         lease: int,
-        storage: RDBStorage,
+        storage: TrialStorage,
         clock: Callable[[], float],
+        fence: Fence | None = None,
     ) -> None:
-        """Take a study up where its recorded trials and runs leave it; ``clock`` tells the seconds since it began.
+        """Take a study up where its recorded trials and runs leave it; ``clock`` tells the seconds since it began,
+        ``fence`` whether the lease holds.
 
         Raises ValueError for a plan that cannot run.
         """
         _check(plan)
         self._clock = clock
         self.plan, self.signal_key = plan, signal_key
-        self._points, self._channels = signal.values.shape[0], signal.values.shape[1]
+        self._signal = signal
         self.outbox: list[Event] = []
         self._programs = [
-            _family_program(plan, family, signal, runs, signal_key, lease, storage, self.outbox)
+            _family_program(plan, family, signal, runs, signal_key, lease, storage, fence, self.outbox)
             for family in plan.families
         ]
         self._owners: dict[str, FamilyProgram] = {}  # by member key
@@ -152,7 +155,12 @@ class StudyProgram:
         """The answer, once ``done``."""
         results = [program.result() for program in self._programs]
         ended = self._programs[0].trials.ended or "trials"
-        return study_result(self.plan, results, ended, points=self._points, channels=self._channels)
+        points, channels = self._signal.values.shape
+        return study_result(self.plan, results, ended, points=points, channels=channels)
+
+    def exhibits(self) -> tuple[Exhibit, ...]:
+        """What the report shows besides the numbers, once ``done``."""
+        return exhibits([one for program in self._programs for one in program.trained()], self._signal)
 
     def _trials_total(self) -> int:
         """As many as the budget has, or as there are once the search has ended."""
@@ -169,7 +177,8 @@ def _family_program(
     runs: Sequence[Run],
     signal_key: str,
     lease: int,
-    storage: RDBStorage,
+    storage: TrialStorage,
+    fence: Fence | None,
     outbox: list[Event],
 ) -> FamilyProgram:
     widths = plan.network.widths(signal.coordinates.shape[1], signal.values.shape[1])
@@ -186,6 +195,7 @@ def _family_program(
         steps=plan.recipe.steps,
         seed=plan.seed,
         lease=lease,
+        fence=fence,
         prior=[optuna_study_name(study, family.family) for study in family.prior],
     )
     trials = TrialPhase(

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from scipy import linalg, optimize, special
+from threadpoolctl import ThreadpoolController
 
 __all__ = ["DEPTH_DB", "Surface", "expected_improvement", "fit_surface"]
 
@@ -59,15 +61,22 @@ def fit_surface(points: np.ndarray, scores: np.ndarray) -> Surface:
     targets = (scores - shift) / scale
     axes = points.shape[1]
     start = np.array([LENGTH_PRIOR[0]] * axes + [SIGNAL_PRIOR[0], NOISE_PRIOR[0]])
-    found = optimize.minimize(
-        _negative_log_posterior, start, args=(points, targets), jac=True, method="L-BFGS-B",
-        bounds=[(math.log(0.05), math.log(10.0))] * axes + [(math.log(0.1), math.log(10.0)), (math.log(0.01), 0.0)],
-        options={"maxiter": 50},
-    )  # fmt: skip
+    with _linear_algebra().limit(limits=1, user_api="blas"):  # matrices this small only wait for a second thread
+        found = optimize.minimize(
+            _negative_log_posterior, start, args=(points, targets), jac=True, method="L-BFGS-B",
+            bounds=[(math.log(0.05), math.log(10.0))] * axes + [(math.log(0.1), math.log(10.0)), (math.log(0.01), 0.0)],
+            options={"maxiter": 50},
+        )  # fmt: skip
     lengths, signal, noise = np.exp(found.x[:axes]), math.exp(found.x[axes]), math.exp(found.x[axes + 1])
     covariance = _kernel(points, points, lengths, signal) + (noise**2 + JITTER) * np.eye(len(points))
     cholesky = linalg.cholesky(covariance, lower=True)
     return Surface(points, lengths, signal, noise, shift, scale, cholesky, linalg.cho_solve((cholesky, True), targets))
+
+
+@cache
+def _linear_algebra() -> ThreadpoolController:
+    """NumPy's and SciPy's linear algebra, whose threads can be counted."""
+    return ThreadpoolController()
 
 
 def expected_improvement(mean: np.ndarray, std: np.ndarray, best: float) -> np.ndarray:

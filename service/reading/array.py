@@ -133,7 +133,7 @@ def _npy(data: bytes, limits: Limits) -> np.ndarray:
     if dtype.hasobject or dtype.kind not in NUMBERS or dtype.names is not None or dtype.subdtype is not None:
         raise RefusedError("content", f"holds {ascii(str(dtype))[:60]}: only real numbers are read")
     rest = len(data) - file.tell()
-    if any(n < 0 for n in shape) or math.prod(shape) * dtype.itemsize != rest:
+    if any(type(n) is not int or n < 0 for n in shape) or math.prod(shape) * dtype.itemsize != rest:
         announced = f"{ascii(str(shape))[1:-1][:80]} of {dtype}"
         raise RefusedError("content", f"announces {announced} and has {rest} bytes for it")
     if math.prod(shape) == 0:

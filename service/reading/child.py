@@ -5,7 +5,7 @@ and file size, says what it found through a pipe, and ends. Nothing that a file 
 
 Standard input: a line of JSON (options, limits, the number of bytes), then the file's bytes; and so on until it ends.
 Standard output, for each: a line with a number of bytes, then as many: a line of JSON, ``{"refused": kind, ...}`` or
-what was read, and the arrays one after the other, little-endian float32.
+what was read, and the arrays one after the other, little-endian.
 """
 
 from __future__ import annotations
@@ -103,14 +103,14 @@ def _answer(question: dict[str, Any], data: bytes) -> bytes:
     except Exception:  # a decoder's own mistake: the file is refused, and the place of the mistake is told
         place = traceback.format_exc().strip().splitlines()[-3:]
         return _packed({"refused": "content", "sentence": "is damaged", "trace": place}, [])
-    arrays = [signal_.coordinates, signal_.values]
+    arrays = {"coordinates": signal_.coordinates, "values": signal_.values, **signal_.extras}
     header: dict[str, Any] = {
         "kind": signal_.kind,
         "shape": list(signal_.shape),
         "meta": dict(reading.meta),
-        "arrays": [list(array.shape) for array in arrays],
+        "arrays": [[name, array.dtype.str, list(array.shape)] for name, array in arrays.items()],
     }
-    return _packed(header, [array.tobytes() for array in arrays])
+    return _packed(header, [array.tobytes() for array in arrays.values()])
 
 
 def _confine(limits: Limits) -> None:

@@ -9,6 +9,7 @@ import warnings
 from typing import Any
 
 import numpy as np
+import tifffile
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from service.reading.contract import Limits, Options, Reading, RefusedError
@@ -119,8 +120,6 @@ def _deep(image: Any, data: bytes, max_pixels: int, notes: list[str]) -> np.ndar
 
 
 def _deep_tiff(data: bytes, size: tuple[int, int], channels: int) -> np.ndarray | None:
-    import tifffile  # only few images are deep
-
     try:
         pixels = np.asarray(tifffile.imread(io.BytesIO(data), key=0))
     except MemoryError:

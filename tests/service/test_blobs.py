@@ -1,33 +1,103 @@
-"""Blobs: what is put can be got, whole, under the hash of its bytes."""
+"""Blobs: what is put can be got, whole, under the hash of its bytes; in a folder and in object stores alike."""
 
 from __future__ import annotations
 
 import hashlib
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from service.blobs import BlobStore
+from service.settings import Settings
+
+S3 = "s3"  # needs the packages s3fs and moto, which the project's own environment does not have
 
 
-def test_bytes_come_back_under_their_hash_and_are_kept_once(tmp_path: Path) -> None:
-    """The key is the SHA-256; putting twice leaves one file and nothing half written."""
-    blobs = BlobStore(tmp_path / "blobs")
+@pytest.fixture(params=["folder", "memory", S3])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path | str]:
+    """A place of each kind. ``memory://`` is fsspec's own; S3 is an imitation that speaks its protocol over HTTP."""
+    if request.param == "folder":
+        yield tmp_path / "blobs"
+    elif request.param == "memory":
+        yield f"memory://{uuid.uuid4().hex}/prefix"
+    else:
+        pytest.importorskip("s3fs")
+        server = pytest.importorskip("moto.server").ThreadedMotoServer(port=0)
+        server.start()
+        host, port = server.get_host_and_port()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("AWS_ACCESS_KEY_ID", "any")
+            patch.setenv("AWS_SECRET_ACCESS_KEY", "any")
+            patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+            patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+            import s3fs
+
+            s3fs.S3FileSystem(skip_instance_cache=True).mkdir("bucket")
+            yield "s3://bucket/prefix"
+        server.stop()
+
+
+@pytest.fixture
+def blobs(place: Path | str) -> BlobStore:
+    return BlobStore(place)
+
+
+def test_bytes_come_back_under_their_hash(blobs: BlobStore, place: Path | str) -> None:
+    """The key is the SHA-256; putting twice is putting once; another store over the same place finds them."""
+    assert not blobs.has(hashlib.sha256(b"some bytes").hexdigest())
     key = blobs.put(b"some bytes")
     assert key == hashlib.sha256(b"some bytes").hexdigest()
     assert blobs.put(b"some bytes") == key
+    assert blobs.has(key)
+    assert blobs.get(key) == BlobStore(place).get(key) == b"some bytes"
+
+
+def test_blobs_of_any_size_are_kept_apart(blobs: BlobStore) -> None:
+    """None, one byte, megabytes."""
+    contents = [b"", b"\0", bytes(range(256)) * 20_000]
+    keys = [blobs.put(data) for data in contents]
+    assert [blobs.get(key) for key in keys] == contents
+
+
+def test_what_is_deleted_is_gone_and_can_come_back(blobs: BlobStore) -> None:
+    """Deleting twice is deleting once; the others stay."""
+    key, other = blobs.put(b"some bytes"), blobs.put(b"others")
+    blobs.remove(key)
+    blobs.remove(key)
+    assert not blobs.has(key)
+    assert blobs.get(other) == b"others"
+    assert blobs.put(b"some bytes") == key
     assert blobs.get(key) == b"some bytes"
-    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == [key]
 
 
-def test_an_unknown_blob_is_a_key_error(tmp_path: Path) -> None:
+def test_an_unknown_blob_is_a_key_error(blobs: BlobStore) -> None:
     """It names the key."""
     with pytest.raises(KeyError, match="a" * 64):
-        BlobStore(tmp_path).get("a" * 64)
+        blobs.get("a" * 64)
 
 
 @pytest.mark.parametrize("key", ["../../etc/passwd", "", "A" * 64, "a" * 63, "a" * 64 + "\n"])
 def test_a_key_is_never_a_path(tmp_path: Path, key: str) -> None:
     """Only hashes are looked up."""
-    with pytest.raises(ValueError, match="64 hexadecimal digits"):
-        BlobStore(tmp_path).get(key)
+    for use in (BlobStore(tmp_path).get, BlobStore(tmp_path).has, BlobStore(tmp_path).remove):
+        with pytest.raises(ValueError, match="64 hexadecimal digits"):
+            use(key)
+
+
+def test_nothing_half_written_lies_in_a_folder(tmp_path: Path) -> None:
+    """Two puts of the same bytes leave one file."""
+    blobs = BlobStore(tmp_path / "blobs")
+    key = blobs.put(b"some bytes")
+    blobs.put(b"some bytes")
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == [key]
+
+
+def test_the_settings_name_the_place(tmp_path: Path) -> None:
+    """A folder in data_dir, or the URL that is set; what is neither is refused."""
+    assert Settings(data_dir=tmp_path).blob_place == tmp_path / "blobs"
+    assert Settings(data_dir=tmp_path, blob_url="s3://bucket/a").blob_place == "s3://bucket/a"
+    for wrong in ("bucket/prefix", "file:///tmp/blobs"):
+        with pytest.raises(ValueError, match="blobs lie in a folder"):
+            BlobStore(wrong)

@@ -25,10 +25,17 @@ OVERRIDES = ("deploy/several-hosts.yml",)
 
 
 def test_every_published_port_is_on_loopback():
-    """Who wants to reach the service from elsewhere puts a proxy with TLS before it."""
+    """Who wants others to reach it puts a proxy with TLS before it."""
     ports = [port for service in SERVICES.values() for port in service.get("ports", [])]
     assert len(ports) == 2
     assert all(str(port).startswith("127.0.0.1:") for port in ports)
+
+
+@pytest.mark.parametrize("name", ["api", "optuna-dashboard"])
+def test_keys_are_on_where_a_container_listens_to_others(name):
+    """Off loopback neither would start without."""
+    assert SERVICES[name]["environment"]["VI3NR_REQUIRE_KEYS"] == "true"
+    assert "0.0.0.0" in SERVICES[name]["command"]
 
 
 def test_no_secret_stands_in_an_environment():

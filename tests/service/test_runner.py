@@ -5,8 +5,11 @@ import threading
 import numpy as np
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 from studies_to_store import EXPIRED, LONG
 
+from benchmarks.idle_trainer import IdleTrainer
+from service import store as store_module
 from service.blobs import BlobStore
 from service.database import make_engine, upgrade
 from service.runner import MAX_CLAIMS, Runner
@@ -18,7 +21,7 @@ from workers.engine import Engine
 from workers.objective import Objective
 from workers.plan import Budget, FamilyPlan, Network, StudyPlan
 from workers.pool_local import LocalPool
-from workers.storage import open_storage
+from workers.storage import StorageUnavailableError, open_storage
 
 
 def tiny_plan(trials: int = 5) -> StudyPlan:
@@ -138,3 +141,73 @@ def test_a_study_that_no_runner_survives_is_given_up(house):
         assert house.store.claim("dies", EXPIRED) is not None
     house.runner().run(threading.Event(), lambda: house.state(study_id) is StudyState.FAILED)
     assert str(MAX_CLAIMS) in house.store.study(study_id).error
+
+
+def test_several_runners_share_the_studies(house):
+    """Two runners with room for one study each: four studies are completed, each by one of them under one lease, and
+    both have worked."""
+    ids = [house.add(tiny_plan()) for _ in range(4)]
+    runners = [
+        Runner(
+            house.store, house.blobs, Engine(LocalPool(player=IdleTrainer), house.storage), owner=name,
+            lease_seconds=LONG, capacity=1,
+        )
+        for name in ("one", "two")
+    ]  # fmt: skip
+    claims = {}
+    while not all(house.state(study_id) is StudyState.COMPLETED for study_id in ids):
+        for owner, runner in zip(("one", "two"), runners, strict=True):
+            runner.turn(1.0)
+            claims |= {study_id: (owner, lease) for study_id, lease in runner._held.items()}
+    assert sorted(claims) == sorted(ids)
+    assert {owner for owner, _ in claims.values()} == {"one", "two"}
+    assert {lease for _, lease in claims.values()} == {1}
+
+
+@pytest.fixture
+def away(monkeypatch):
+    """Say when the database refuses: ``away.append(n)`` refuses n calls of the store in a row."""
+    left = []
+    transact = store_module._transact
+
+    def refuse(*arguments):
+        if left and left[0] > 0:
+            left[0] -= 1
+            raise OperationalError("SELECT", {}, Exception("server closed the connection unexpectedly"))
+        return transact(*arguments)
+
+    monkeypatch.setattr(store_module, "_transact", refuse)
+    monkeypatch.setattr("workers.storage.time.sleep", lambda _: None)
+    return left
+
+
+def test_a_database_that_is_away_for_a_moment_changes_nothing(house, away):
+    """Every call of the store is refused twice, the one after a claim too: the study is completed all the same."""
+    study_id = house.add(tiny_plan())
+    away[:] = [2]
+    runner = house.runner()
+    for _ in range(500):
+        if not away[0] and house.state(study_id) in (StudyState.COMPLETED, StudyState.FAILED):
+            break
+        away[:] = [2]
+        runner.turn(1.0)
+        away[:] = [0]
+    assert house.state(study_id) is StudyState.COMPLETED, house.store.study(study_id).error
+    assert house.store.result(study_id).families[0].trials == 5
+
+
+def test_a_database_that_stays_away_ends_the_runner_and_not_the_study(house, away):
+    """The runner gives up with an error, whatever it was about to do; the study is nobody's failure, and goes on."""
+    study_id = house.add(tiny_plan())
+    for turns in (0, 1, 3):
+        runner = house.runner()
+        for _ in range(turns):
+            runner.turn(1.0)
+        away[:] = [1000]
+        with pytest.raises(StorageUnavailableError, match="server closed the connection"):
+            runner.run(threading.Event())
+        away[:] = [0]
+        assert house.state(study_id) in (StudyState.QUEUED, StudyState.RUNNING)
+        house.expire(study_id)
+    house.runner().run(threading.Event(), lambda: house.state(study_id) is StudyState.COMPLETED)
+    assert house.store.result(study_id).families[0].trials == 5

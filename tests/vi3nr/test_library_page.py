@@ -12,7 +12,8 @@ WITHOUT_THE_SERVICE = """
 import importlib, json, pkgutil, sys
 
 ABSENT = {"ray", "optuna", "optuna_dashboard", "fastapi", "starlette", "pydantic", "pydantic_settings", "sqlalchemy",
-          "alembic", "psycopg", "PIL", "skimage", "uvicorn", "typer", "rich", "httpx2", "workers", "service"}
+          "alembic", "psycopg", "PIL", "skimage", "uvicorn", "typer", "trimesh", "soundfile",
+          "tifffile", "rich", "httpx2", "workers", "service"}
 
 class NotInstalled:
     def find_spec(self, name, path=None, target=None):

@@ -40,11 +40,11 @@ def test_quadrature_agrees_with_the_closed_forms(family: str, log_rho: float) ->
 
 @every_family
 @settings(deadline=None, max_examples=8, derandomize=True)
-@given(log_rho=st.floats(-1.0, 1.3), seed=st.integers(0, 1000))
+@given(log_rho=st.floats(-3.0, 3.0), seed=st.integers(0, 1000))
 def test_sampling_agrees_within_its_standard_error(family: str, log_rho: float, seed: int) -> None:
-    """A Monte Carlo estimate lies within five of its own standard errors of the exact moment."""
+    """Over six decades of rho a Monte Carlo estimate lies within five of its own standard errors of the moment."""
     phi, sigma_p = at_rho(family, 10.0**log_rho)
-    exact = moments(phi, sigma_p)
+    exact = moments(phi, sigma_p)  # FINER's closed form reaches further than any quadrature
     sampled = moments(phi, sigma_p, method="monte_carlo", samples=100_000, generator=np.random.default_rng(seed))
     assert sampled.methods == ("monte_carlo",) * 3
     assert sampled.standard_errors is not None

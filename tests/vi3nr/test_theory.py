@@ -1,14 +1,15 @@
 """The theory against published and independently derived numbers, and against families made up for the purpose."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 
-from vi3nr.activations import activation
+from vi3nr import theory
+from vi3nr.activations import activation, families
 from vi3nr.families import Activation, UnitMoments
 from vi3nr.moments import moments
 from vi3nr.theory import condition, gain_squared, stability_bias_variance, stable_sigma_p
@@ -209,3 +210,20 @@ def test_no_answer_is_an_error_not_a_number() -> None:
     """Where cond is nowhere a number (no slope at all), the theory says so."""
     with pytest.raises(ArithmeticError, match="cannot be computed"):
         stable_sigma_p(activation("sign(x)"))
+
+
+@pytest.mark.parametrize("family", sorted(families()))
+def test_the_stable_sigma_p_takes_little_work(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Closed forms at under 100 rho, or the activation at under 10,000 nodes in all, which all rho share.
+
+    ``benchmarks.paper`` prints the time, which is that of this work: under 5 ms.
+    """
+    phi = replace(activation(family), sigma_a=0.9) if activation(family).has_scale else activation(family)
+    cls, nodes, closed = type(phi), [], []
+    slope, unit_moments = cls.slope, cls.unit_moments
+    monkeypatch.setattr(cls, "slope", lambda self, u, xp: nodes.append(np.size(u)) or slope(self, u, xp))
+    monkeypatch.setattr(cls, "unit_moments", lambda self, rho: closed.append(rho) or unit_moments(self, rho))
+    theory._stable_rho.cache_clear()
+    stable_sigma_p(phi)
+    assert sum(nodes) < 10_000
+    assert len(closed) < 100

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 import psutil
@@ -38,6 +38,7 @@ class Case:
 
     pool: Pool
     kill: Callable[[str], None]
+    processes: Callable[[], Iterable[int]]  # that train
     names: Iterator[str]
 
     def turn(self, steps: int, *, until: int = ENDLESS, group: Group = GROUP) -> Turn:
@@ -69,13 +70,15 @@ def _names() -> Iterator[str]:
 def case(request: pytest.FixtureRequest) -> Iterator[Case]:
     if request.param == "local":
         local = LocalPool(devices=2)
-        yield Case(local, local.lose, _names())
+        yield Case(local, local.lose, lambda: [os.getpid()], _names())
         local.close()
         return
     others = set(psutil.Process().children(recursive=True))  # of other tests of the same session
     ray = RayPool(cpus=2)
     try:
-        yield Case(ray, lambda device: os.kill(ray.pids()[device], signal.SIGKILL), _names())
+        yield Case(
+            ray, lambda device: os.kill(ray.pids()[device], signal.SIGKILL), lambda: ray.pids().values(), _names()
+        )
     finally:
         before = set(psutil.Process().children(recursive=True)) - others
         ray.close()
@@ -193,3 +196,25 @@ def test_an_evicted_member_makes_room(case: Case) -> None:
     case.pool.start(device, Turn(following.admit, (turn.admit[0].member.key,), 4))
     progress = done(case.outcomes()[0])
     assert (progress.key, progress.score) == (following.admit[0].member.key, alone(4)[0].score)
+
+
+def test_a_signal_is_held_once(case: Case) -> None:
+    """Once published, a signal is nobody's own: training on it adds less than half of its size to a process."""
+
+    def train(group: Group) -> None:
+        for name in names:
+            case.pool.start(name, case.turn(1, until=1, group=group))
+        for outcome in case.outcomes(len(names)):
+            assert isinstance(outcome, TurnDone)
+
+    def own() -> list[int]:
+        return [psutil.Process(pid).memory_full_info().uss for pid in case.processes()]
+
+    names = case.until_there_are(2)
+    x, y = (np.random.default_rng(0).uniform(-1, 1, (2**20, axes)).astype(np.float32) for axes in (2, 1))
+    case.pool.publish("large", Signal(x, y, "image", (2**10, 2**10)))
+    train(GROUP)
+    before = own()
+    train(replace(GROUP, signal_key="large"))
+    assert max(after - then for after, then in zip(own(), before, strict=True)) < (x.nbytes + y.nbytes) / 2
+    case.pool.withdraw("large")

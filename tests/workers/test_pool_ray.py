@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -60,3 +62,25 @@ def test_a_node_trains_on_its_gpus_or_else_on_its_cores() -> None:
     }
     nodes = [{"NodeID": name, "Alive": name != "gone", "Resources": has} for name, has in resources.items()]
     assert devices_of(nodes) == {"two gpus": ("cuda", 2), "cores": ("cpu", 4), "head": ("cpu", 0)}
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 60.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_nothing_is_left_of_a_ray_whose_owner_is_killed_while_it_starts(tmp_path: Path) -> None:
+    """kill -9 when Ray has made its folders but no trainer answers yet: processes and folder go all the same."""
+    script = tmp_path / "owner.py"
+    script.write_text(OWNER)
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    with subprocess.Popen([sys.executable, str(script)], stdin=subprocess.PIPE, env=environment) as owner:
+        pattern = f"vi3nr-{owner.pid}-*"
+        wait_for(lambda: list(Path("/tmp").glob(f"{pattern}/session_*/sockets")))
+        (directory,) = Path("/tmp").glob(pattern)
+        owner.kill()
+    wait_for(lambda: not directory.exists())
+    using = [p for p in psutil.process_iter(["cmdline"]) if str(directory) in " ".join(p.info["cmdline"] or [])]
+    assert psutil.wait_procs(using, timeout=30)[1] == []

@@ -22,6 +22,7 @@ from vi3nr.ensemble.adam import Adam
 from vi3nr.ensemble.batches import BatchOrder, learning_rate_at
 from vi3nr.ensemble.interface import Ensemble, Member, Progress, Recipe
 from vi3nr.ensemble.kernels import kernel_for
+from vi3nr.ensemble.shared import tensor_of
 from vi3nr.ensemble.slots import Seat, Slots, parameter_count
 from vi3nr.ensemble.tiles import FlatParameters, TiledNetwork, tile_slices
 from vi3nr.initialisers import draw_parameters, generator_for
@@ -100,7 +101,8 @@ class CpuEnsemble(Ensemble):
         for step in range(seat.step, seat.step + steps):
             trainer.step(trainee, step)
         finite = bool(torch.isfinite(trainee.parameters.flat).all())
-        mse = trainer.mean_squared_error(trainee) if finite else math.nan
+        goes_on = seat.step + steps < seat.member.until
+        mse = trainer.mean_squared_error(trainee, goes_on=goes_on) if finite else math.nan
         return seat.report(steps, mse, finite, time.perf_counter() - begin, trainee.arrays)
 
 
@@ -123,6 +125,7 @@ class _Trainee:
         self.learning_rate = member.learning_rate
         self.kernel = kernel_for(member.config, trainer.dtype)
         self.order = BatchOrder(trainer.points, trainer.batch_size, member.seed)
+        self.ahead: Tensor | None = None  # the next step's gradient, where a report has found it
         if member.start is None:
             drawn = draw_parameters(member.config, generator_for(member.seed))
             flat = torch.cat([part.reshape(-1) for pair in drawn for part in pair]).to(trainer.dtype)
@@ -142,7 +145,10 @@ class _Trainee:
 
 
 class _TileTrainer:
-    """Features ``(point, in)`` and values ``(point, out)`` in tiles, and the buffers that members use in turn."""
+    """Features ``(point, in)`` and values ``(point, out)`` in tiles, and the buffers that members use in turn.
+
+    A signal that ``by_axis`` has laid out is not copied.
+    """
 
     def __init__(
         self, features: np.ndarray, values: np.ndarray, widths: tuple[int, ...], recipe: Recipe, dtype: torch.dtype
@@ -151,41 +157,67 @@ class _TileTrainer:
         self.points = features.shape[0]
         self.batch_size = min(recipe.batch_size or self.points, self.points)
         self._recipe = recipe
-        ones = np.ones((1, self.points))
-        self._x = torch.tensor(np.concatenate([features.T, ones]), dtype=dtype)  # (in + 1, point)
-        self._y = torch.tensor(values, dtype=dtype).t().contiguous()  # (out, point)
+        self._full = self.batch_size == self.points
+        self._x = _turned(features, dtype)  # (in, point)
+        self._y = _turned(values, dtype)  # (out, point)
         rows = min(max(TILE_UNITS // max(widths), TILE_ROWS[0]), TILE_ROWS[1])
         self._tiles = self._cut(self._x, self._y, rows)
-        self._batch_x = torch.empty(self._x.shape[0], self.batch_size, dtype=dtype)
-        self._batch_y = torch.empty(self._y.shape[0], self.batch_size, dtype=dtype)
-        self._batch_tiles = self._cut(self._batch_x, self._batch_y, rows)
+        batch = 0 if self._full else self.batch_size
+        self._batch_x = torch.empty(self._x.shape[0], batch, dtype=dtype)
+        self._batch_y = torch.empty(self._y.shape[0], batch, dtype=dtype)
+        self._batch_tiles = self._tiles if self._full else self._cut(self._batch_x, self._batch_y, rows)
         self.network = TiledNetwork(widths, min(rows, self.points), dtype)
         self._gradient = FlatParameters(torch.zeros(parameter_count(widths), dtype=dtype), widths)
 
     def step(self, trainee: _Trainee, step: int) -> None:
         """One Adam update on the mean squared error of the step's points."""
-        tiles = self._tiles
-        if self.batch_size < self.points:
-            chosen = torch.from_numpy(trainee.order.indices(step))
-            torch.index_select(self._x, 1, chosen, out=self._batch_x)
-            torch.index_select(self._y, 1, chosen, out=self._batch_y)
-            tiles = self._batch_tiles
-        weight = 2.0 / (self.batch_size * self.network.widths[-1])
-        self._gradient.flat.zero_()
-        for x, y in tiles:
-            error = self.network.predict(trainee.parameters, trainee.kernel, x).sub_(y).mul_(weight)
-            self.network.add_gradient(trainee.parameters, x, error, self._gradient)
+        if trainee.ahead is not None:
+            self._gradient.flat.copy_(trainee.ahead)
+            trainee.ahead = None
+        else:
+            if not self._full:
+                chosen = torch.from_numpy(trainee.order.indices(step))
+                torch.index_select(self._x, 1, chosen, out=self._batch_x)
+                torch.index_select(self._y, 1, chosen, out=self._batch_y)
+            self._gradient.flat.zero_()
+            for x, y in self._batch_tiles:
+                self._add_gradient(trainee, x, self._error(trainee, x, y))
         rate = learning_rate_at(trainee.learning_rate, step, self._recipe)
         trainee.adam.update_(trainee.parameters.flat, self._gradient.flat, rate, step + 1)
 
-    def mean_squared_error(self, trainee: _Trainee) -> float:
-        """Over all points and channels, summed in float64."""
+    def mean_squared_error(self, trainee: _Trainee, *, goes_on: bool) -> float:
+        """Over all points and channels, summed in float64.
+
+        Where steps see all points, this pass is the first half of the next step. If the member ``goes_on``, the second
+        half is made as well and its gradient kept, so that a report costs next to nothing.
+        """
+        ahead = self._full and goes_on
+        if ahead:
+            self._gradient.flat.zero_()
         total = 0.0
         for x, y in self._tiles:
-            error = self.network.predict(trainee.parameters, trainee.kernel, x).sub_(y)
+            error = self._error(trainee, x, y)
             total += float(error.double().square().sum())
+            if ahead:
+                self._add_gradient(trainee, x, error)
+        if ahead:
+            trainee.ahead = self._gradient.flat.clone()
         return total / self._y.numel()
+
+    def _error(self, trainee: _Trainee, x: Tensor, y: Tensor) -> Tensor:
+        """Prediction minus value on a tile, (out, point), in a buffer."""
+        return self.network.predict(trainee.parameters, trainee.kernel, x).sub_(y)
+
+    def _add_gradient(self, trainee: _Trainee, x: Tensor, error: Tensor) -> None:
+        """Add a tile's gradient of the mean squared error; ``error`` is scaled on the way."""
+        weight = 2.0 / (self.batch_size * self.network.widths[-1])
+        self.network.add_gradient(trainee.parameters, x, error.mul_(weight), self._gradient)
 
     @staticmethod
     def _cut(x: Tensor, y: Tensor, rows: int) -> list[tuple[Tensor, Tensor]]:
         return [(x[:, part], y[:, part]) for part in tile_slices(x.shape[1], rows)]
+
+
+def _turned(array: np.ndarray, dtype: torch.dtype) -> Tensor:
+    """``(point, axis)`` as ``(axis, point)``, each axis in one piece: the array's own memory where it lies so."""
+    return tensor_of(np.ascontiguousarray(array.T), dtype)

@@ -18,6 +18,7 @@ from vi3nr.config import Encoding
 from vi3nr.encoding import encode
 from vi3nr.ensemble.batches import BatchOrder, learning_rate_at
 from vi3nr.ensemble.interface import Ensemble, Member, MemberState, Progress, Recipe
+from vi3nr.ensemble.shared import tensor_of
 from vi3nr.ensemble.slots import Seat, Slots
 from vi3nr.networks import INR
 from vi3nr.signals import Signal
@@ -42,7 +43,7 @@ class ReferenceEnsemble(Ensemble):
         self._slots: Slots[_Trainee] = Slots(signal, widths, family, recipe, capacity)
         self._recipe = recipe
         self._coordinates = signal.coordinates
-        self._y = torch.tensor(signal.values, dtype=dtype, device=device)  # (point, out)
+        self._y = tensor_of(signal.values, dtype, device)  # (point, out)
         self._features: dict[Encoding | None, Tensor] = {}  # (point, feature), by encoding
 
     @property
@@ -67,7 +68,7 @@ class ReferenceEnsemble(Ensemble):
             used = {seat.member.config.encoding for seat in self._slots.taken}
             self._features = {key: features for key, features in self._features.items() if key in used}
             features = self._coordinates if encoding is None else encode(encoding, self._coordinates)
-            self._features[encoding] = torch.tensor(features, dtype=self._y.dtype, device=self._y.device)
+            self._features[encoding] = tensor_of(features, self._y.dtype, str(self._y.device))
         return self._features[encoding]
 
     def _advance_one(self, seat: Seat[_Trainee], steps: int) -> Progress:

@@ -45,8 +45,7 @@ def tile_slices(points: int, rows: int) -> list[slice]:
 class TiledNetwork:
     """The buffers of one network shape, and the passes through them. Holds no parameters.
 
-    Coordinates and values, whose axes are few, are transposed: ``x`` is ``(in + 1, point)`` with a last row of ones, so
-    that one product gives the first layer's weight and bias gradient; values are ``(out, point)``.
+    Coordinates and values, whose axes are few, are transposed: ``x`` is ``(in, point)``, values are ``(out, point)``.
     """
 
     def __init__(self, widths: Sequence[int], rows: int, dtype: torch.dtype) -> None:
@@ -58,13 +57,13 @@ class TiledNetwork:
         self._total = [torch.empty(width, dtype=dtype) for width in hidden]
         self._out = torch.empty(self.widths[-1] * rows, dtype=dtype)
         self._backward = fused.backward(self._out.numpy().dtype)
-        self._first = torch.empty(self.widths[0] + 1, hidden[0], dtype=dtype)
+        self._first = torch.empty(self.widths[0], hidden[0], dtype=dtype)
         self._views: dict[int, _Views] = {}
 
     def predict(self, parameters: FlatParameters, kernel: Kernel, x: Tensor) -> Tensor:
         """The network's values ``(out, point)`` at ``x``, in a buffer that the next call overwrites."""
         views = self._of(x.shape[1])
-        below = x[:-1].t()  # (point, in)
+        below = x.t()  # (point, in)
         for weight, bias, z, a in zip(parameters.turned, parameters.bias_arrays, views.z, views.a, strict=False):
             torch.mm(below, weight, out=z.tensor)
             kernel.forward(z, bias, a)
@@ -86,10 +85,9 @@ class TiledNetwork:
             below = views.g[layer % 2][layer - 1]
             torch.mm(h.tensor, parameters.weights[layer], out=below.tensor)
             h = below
-        h.tensor.mul_(views.z[0].tensor)
-        torch.mm(x, h.tensor, out=self._first)  # (in + 1, out)
-        gradient.weights[0].add_(self._first[:-1].t())
-        gradient.biases[0].add_(self._first[-1])
+        self._backward(h.array, views.z[0].array, views.total[0], gradient.bias_arrays[0])
+        torch.mm(x, h.tensor, out=self._first)  # (in, out)
+        gradient.weights[0].add_(self._first.t())
 
     def _of(self, rows: int) -> _Views:
         views = self._views.get(rows)

@@ -1,0 +1,41 @@
+"""Where a server may listen: without API keys only on loopback."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+
+from service.settings import Settings
+
+__all__ = ["UnguardedError", "check_binding", "check_listener"]
+
+
+class UnguardedError(ValueError):
+    """Others than this machine could ask, and nobody would check who they are."""
+
+
+def check_binding(settings: Settings, host: str) -> None:
+    """Refuse to listen where others can reach a service that asks for no key.
+
+    Raises:
+        UnguardedError: ``host`` is not a loopback address, or a name that leads to another one.
+    """
+    if not settings.require_keys and not _is_loopback(host):
+        raise UnguardedError(
+            f"listening on {host!r} lets others in, and API keys are off: set VI3NR_REQUIRE_KEYS=true and make a key "
+            "with `vi3nr key create`, or listen on 127.0.0.1"
+        )
+
+
+def check_listener(settings: Settings, listener: socket.socket) -> None:
+    """The same for a socket that is bound already; one in the file system is this machine's own."""
+    if listener.family != getattr(socket, "AF_UNIX", None):
+        check_binding(settings, listener.getsockname()[0])
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        found = {str(entry[4][0]) for entry in socket.getaddrinfo(host, None)}
+    except (OSError, UnicodeError):
+        return False
+    return bool(found) and all(ipaddress.ip_address(one.partition("%")[0]).is_loopback for one in found)

@@ -1,0 +1,117 @@
+"""A network's values as a file of the signal's own kind: a picture beside the original, sound, an array.
+
+Values are in [-1, 1] as networks are trained; files hold the upload's own units, by its ``value_range``.
+"""
+
+from __future__ import annotations
+
+import io
+import wave
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from vi3nr.grids import to_values
+from vi3nr.signals import Signal
+
+__all__ = ["FORMATS", "Format", "Made"]
+
+GAP = 4  # columns of white between two pictures
+FULL_SCALE = 32_767  # of 16-bit sound
+RATE = 44_100  # Hz, of sound whose own is not known
+
+
+@dataclass(frozen=True)
+class Made:
+    """What is given back: values ``(*grid, channels)`` beside the original ones, both in [-1, 1], and the dataset's
+    ``meta`` of the signal.
+    """
+
+    original: np.ndarray
+    values: np.ndarray
+    meta: Mapping[str, Any]
+
+    @staticmethod
+    def of(signal: Signal, values: np.ndarray, stride: int, meta: Mapping[str, Any]) -> Made:
+        """From values at every ``stride``-th point of each axis of the signal's grid, in its order."""
+        grid = signal.values.reshape(*signal.shape, -1)
+        original = grid[tuple(slice(None, None, stride) for _ in signal.shape)]
+        return Made(original, np.asarray(values).reshape(original.shape), meta)
+
+    def in_units(self, values: np.ndarray) -> np.ndarray:
+        """Values in the units of the upload."""
+        low, high = self.meta.get("value_range", (0.0, 1.0))
+        return to_values(values, (low, high))
+
+
+@dataclass(frozen=True)
+class Format:
+    """One form of file: what it is called, and how it is made."""
+
+    media_type: str
+    suffix: str
+    write: Callable[[Made], bytes]
+
+
+def picture(made: Made) -> bytes:
+    """A PNG: the original to the left, the network's to the right."""
+    return _png(made.original, made.values)
+
+
+def slice_picture(made: Made) -> bytes:
+    """A PNG of the two last axes of the grid, cut in the middle of the others; channels but 1 or 3: their mean."""
+    original, values = (_middle(grid) for grid in (made.original, made.values))
+    return _png(original, values)
+
+
+def sound(made: Made) -> bytes:
+    """A WAV of 16 bits at the upload's rate. Sound beyond full scale is turned down as a whole."""
+    low, high = made.meta.get("value_range", (-1.0, 1.0))
+    amplitudes = made.in_units(made.values) / max(1.0, abs(low), abs(high))
+    target = io.BytesIO()
+    with wave.open(target, "wb") as file:
+        file.setnchannels(amplitudes.shape[-1])
+        file.setsampwidth(2)
+        file.setframerate(round(made.meta.get("sample_rate") or RATE))
+        file.writeframes(np.rint(np.clip(amplitudes, -1.0, 1.0) * FULL_SCALE).astype("<i2").tobytes())
+    return target.getvalue()
+
+
+def array(made: Made) -> bytes:
+    """An NPY of float32, ``(*grid, channels)``; one channel has no axis of its own."""
+    values = made.in_units(made.values).astype(np.float32)
+    target = io.BytesIO()
+    np.save(target, values[..., 0] if values.shape[-1] == 1 else values, allow_pickle=False)
+    return target.getvalue()
+
+
+def _middle(grid: np.ndarray) -> np.ndarray:
+    """``(rows, columns, channels)`` out of the middle of a grid of any number of axes."""
+    while grid.ndim > 3:
+        grid = grid[len(grid) // 2]
+    rows = grid[None] if grid.ndim == 2 else grid  # one axis is one row
+    return rows if rows.shape[-1] in (1, 3) else rows.mean(axis=-1, keepdims=True)
+
+
+def _png(*grids: np.ndarray) -> bytes:
+    from PIL import Image
+
+    height, channels = grids[0].shape[0], grids[0].shape[2]
+    gap = np.full((height, GAP, channels), 255, np.uint8)
+    parts = []
+    for grid in grids:
+        parts += [np.rint(np.clip((grid.astype(np.float64) + 1.0) * 127.5, 0.0, 255.0)).astype(np.uint8), gap]
+    pixels = np.concatenate(parts[:-1], axis=1)
+    target = io.BytesIO()
+    Image.fromarray(pixels[..., 0] if channels == 1 else pixels).save(target, "PNG")
+    return target.getvalue()
+
+
+NPY = Format("application/octet-stream", "npy", array)
+FORMATS: Mapping[str, Mapping[str, Format]] = {  # by kind of signal and name; the first is what a person looks at
+    "image": {"png": Format("image/png", "png", picture), "npy": NPY},
+    "sound": {"wav": Format("audio/wav", "wav", sound), "npy": NPY},
+    "array": {"png": Format("image/png", "png", slice_picture), "npy": NPY},
+}

@@ -1,0 +1,1 @@
+"""Pages for people: the report of a study and the start page. HTML by Jinja2, plots as SVG, no build step."""

@@ -1,0 +1,237 @@
+"""The report of a study: everything that is known of it, as one page without network."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from service.blobs import BlobStore
+from service.keepsakes import Keepsake, unpack
+from service.pages import words
+from service.pages.answers import Answer, answer_of
+from service.pages.arm_plot import arm_plot
+from service.pages.assets import policy, render
+from service.pages.layer_plots import curve_plot, variance_plot
+from service.pages.pictures import Reconstructions, Shown, reconstructions
+from service.pages.surface_plots import axis_plots, plane_plot, trial_plot
+from service.records import Dataset, Study
+from service.states import FINISHED
+from service.store import Store
+from service.surfaces import decibel, family_surface, objective_of
+from vi3nr.signals import Signal
+from workers.events import Run
+from workers.exhibits import Exhibit
+from workers.response import AxisResponse, ResponseSurface
+from workers.result import FamilyResult, StudyResult
+from workers.seeds import confirmation_seed
+
+__all__ = ["SCRIPT", "report_page", "write_report"]
+
+SCRIPT = "report.js"
+FEWEST = 6  # trials of a running search that a surface is shown for
+
+
+@dataclass(frozen=True)
+class SearchBlock:
+    """What the search of one family has learned."""
+
+    family: str
+    surface: ResponseSurface | None
+    plane: Markup
+    axes: list[tuple[AxisResponse, Markup]]
+    trials: Markup
+
+
+@dataclass(frozen=True)
+class LayersBlock:
+    """Variances of one arm's layers."""
+
+    title: str
+    exhibit: Exhibit
+    plots: tuple[Markup, Markup]
+
+
+@dataclass(frozen=True)
+class FamilyBlock:
+    """All of one family that has its answer."""
+
+    result: FamilyResult
+    answer: Answer
+    search: SearchBlock
+    curves: Markup
+    arms: Markup
+    pictures: Reconstructions | None
+    layers: list[LayersBlock]
+
+    @property
+    def diverged(self) -> bool:
+        """Whether the table has to say so."""
+        return any(arm.diverged for arm in self.result.arms)
+
+
+def report_page(store: Store, blobs: BlobStore, study: Study, *, live: bool, every: int = 2) -> str:
+    """The page as HTML.
+
+    Args:
+        store: the study's home.
+        blobs: where its signal and pictures lie.
+        study: finished or not.
+        live: whether the page may ask its server how the study stands; False for a file.
+        every: seconds between two such questions.
+    """
+    result = store.result(study.id)
+    dataset = store.dataset(study.dataset_id)
+    assert dataset is not None  # a foreign key says so
+    keepsake = _keepsake(blobs, result)
+    running = study.state not in FINISHED
+    return render(
+        "report.html", SCRIPT,
+        policy=None if live else policy(SCRIPT, served=False),
+        words=words, study=study, dataset=dataset, result=result, running=running,
+        live=live and running, every=every,
+        progress=None if study.progress is None else _share(study),
+        families=[] if result is None else _families(store, blobs, study, dataset, result, keepsake),
+        searches=[_search(store, study, family) for family in study.families] if result is None else [],
+        facts=_facts(study, dataset, result, keepsake), request=json.dumps(study.request, indent=2),
+        kept=keepsake is not None,
+    )  # fmt: skip
+
+
+def write_report(store: Store, blobs: BlobStore, study_id: str, path: Path) -> None:
+    """The report as a file, for whoever has no service to ask.
+
+    Raises:
+        ValueError: there is no such study.
+        OSError: the file cannot be written.
+    """
+    study = store.study(study_id)
+    if study is None:
+        raise ValueError(f"there is no study {study_id!r}")
+    path.write_text(report_page(store, blobs, study, live=False), encoding="utf-8")
+
+
+def _keepsake(blobs: BlobStore, result: StudyResult | None) -> Keepsake | None:
+    if result is None or result.keepsake is None:
+        return None
+    try:
+        return unpack(blobs.get(result.keepsake))
+    except KeyError:
+        return None
+
+
+def _share(study: Study) -> float:
+    """How much of the study's training is done, 0 to 1."""
+    note = study.progress
+    return 0.0 if note is None else note.member_steps_done / max(1, note.member_steps_total)
+
+
+def _families(
+    store: Store, blobs: BlobStore, study: Study, dataset: Dataset, result: StudyResult, keepsake: Keepsake | None
+) -> list[FamilyBlock]:
+    signal = _signal(blobs, dataset)
+    runs = store.runs(study.id)
+    return [_family(store, study, dataset, result, one, runs, signal, keepsake) for one in result.families]
+
+
+def _family(
+    store: Store,
+    study: Study,
+    dataset: Dataset,
+    result: StudyResult,
+    family: FamilyResult,
+    runs: Sequence[Run],
+    signal: Signal | None,
+    keepsake: Keepsake | None,
+) -> FamilyBlock:
+    usual = None if family.comparison is None else family.comparison.baseline
+    names = {arm.name: words.arm_name(arm) for arm in family.arms}
+    kept = () if keepsake is None else tuple(one for one in keepsake.exhibits if one.family == family.family)
+    shown = [Shown(names.get(one.arm, one.arm), one) for one in kept]
+    return FamilyBlock(
+        family,
+        answer_of(family, result.unit),
+        _search(store, study, family.family),
+        curve_plot([r for r in runs if r.family == family.family], family.winner.name, usual, names, result.steps),
+        arm_plot(family, result.unit),
+        None if signal is None else reconstructions(signal, shown, dataset.name),
+        [
+            LayersBlock(one.title, one.exhibit, (
+                variance_plot(one.exhibit.layers, "preactivation"), variance_plot(one.exhibit.layers, "gradient"),
+            ))
+            for one in shown
+        ],
+    )  # fmt: skip
+
+
+def _signal(blobs: BlobStore, dataset: Dataset) -> Signal | None:
+    try:
+        return Signal.from_bytes(blobs.get(dataset.blob_key))
+    except KeyError:
+        return None
+
+
+def _search(store: Store, study: Study, family: str) -> SearchBlock:
+    axes, trials = store.observed(study, family)
+    surface = family_surface(study, family, axes, trials) if len(trials) >= FEWEST or study.state in FINISHED else None
+    unit, one = objective_of(study).unit, decibel(study)
+    plots: tuple[Markup, list[tuple[AxisResponse, Markup]]] = (Markup(""), [])
+    if surface is not None:
+        plots = (plane_plot(surface, axes, trials, unit, one), axis_plots(surface, trials, unit, one))
+    return SearchBlock(family, surface, *plots, trial_plot(trials, unit))
+
+
+def _facts(
+    study: Study, dataset: Dataset, result: StudyResult | None, keepsake: Keepsake | None
+) -> list[tuple[str, str]]:
+    """How it was run, as pairs of a name and its value."""
+    asked: Mapping[str, Any] = study.request
+    facts = [
+        ("Study", study.id),
+        ("Signal", f"{dataset.name}: {dataset.kind}, {' x '.join(map(str, dataset.shape))}, {dataset.points} points, "
+                   f"{dataset.in_dim} coordinates, {dataset.out_dim} values"),
+        *_network(asked),
+    ]  # fmt: skip
+    seeds = asked.get("confirm", {}).get("seeds")
+    seed = asked.get("search", {}).get("seed", 0)
+    if seeds is not None:
+        drawn = ", ".join(str(confirmation_seed(seed, replicate)) for replicate in range(seeds))
+        facts.append(("Seeds", f"{seed} for the search; {drawn} for the confirmation"))
+    if result is not None:
+        facts.append(("Search", f"each trial {result.search_steps} steps; ended by its {result.search_ended_by}"))
+        facts.append(("Score", result.metric))
+    if study.progress is not None:
+        facts.append(("Device time", words.duration(study.progress.device_seconds)))
+    if keepsake is not None:
+        counts = Counter(kind.upper() for kind in keepsake.devices)
+        facts.append(("Trainers", ", ".join(f"{count} on {kind}" for kind, count in counts.items())))
+        facts.append(("Versions", ", ".join(f"{name} {found}" for name, found in keepsake.versions.items())))
+    facts += [(name, _time(seconds)) for name, seconds in
+              (("Asked for", study.created), ("Started", study.started), ("Ended", study.finished))
+              if seconds is not None]  # fmt: skip
+    if study.started is not None and study.finished is not None:
+        facts.append(("Took", words.duration(study.finished - study.started)))
+    return facts
+
+
+def _network(asked: Mapping[str, Any]) -> list[tuple[str, str]]:
+    network, training = asked.get("network"), asked.get("training")
+    facts = []
+    if network:
+        facts.append(("Network", f"{network['hidden_layers']} hidden layers of {network['width']} units"))
+    if training:
+        batch = (
+            "all points at once" if training["batch_size"] is None else f"batches of {training['batch_size']} points"
+        )
+        facts.append(("Training", f"{training['steps']} steps of Adam, {batch}, {training['schedule']} learning rate"))
+    return facts
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -1,0 +1,238 @@
+"""The response surface as plots: the plane of its two most important axes, and the score along every axis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from markupsafe import Markup
+
+from service.pages.charts import BOTTOM, LEFT, RIGHT, TOP, WIDTH, Chart, Frame, Line, line_chart, svg
+from service.pages.colours import hexadecimal, picture_uri, viridis
+from vi3nr.plots import Axis
+from workers.axes import BANDWIDTH, OUTPUT, RATE, RATIO, SHARE_FIRST, SHARE_HIDDEN, SIGMA_A, SIGMA_P, SIGMA_P_FIRST
+from workers.response import AxisRange, AxisResponse, Observation, Plane, ResponseSurface, expected_finals
+
+__all__ = ["axis_plots", "plane_plot", "trial_plot"]
+
+HEIGHT = 420
+FINE = 8  # pixels of the heat map between two points of the plane
+DEPTH = 12.0  # dB below the best that the colours cover
+WORDS = {
+    SIGMA_A: "sigma_a, scale of the activation",
+    RATIO: "sigma_p / sigma_a",
+    SIGMA_P: "sigma_p, std of pre-activations",
+    BANDWIDTH: "bandwidth of the first layer, in units of sigma_a",
+    SIGMA_P_FIRST: "sigma_p of the first layer",
+    SHARE_FIRST: "share of the biases in the first layer's variance",
+    SHARE_HIDDEN: "share of the biases in the hidden layers' variance",
+    OUTPUT: "sigma_p of the output over that of the hidden layers",
+    RATE: "learning rate",
+}
+
+
+def plane_plot(
+    surface: ResponseSurface, axes: Sequence[AxisRange], trials: Sequence[Observation], unit: str, decibel: float
+) -> Markup:
+    """The expected score over two axes, with the trials, the good basin and the theory's line."""
+    plane = surface.plane
+    if plane is None:
+        return Markup("")
+    ranges = {axis.name: axis for axis in axes}
+    x = _axis(ranges[plane.x], LEFT, WIDTH - RIGHT)
+    y = _axis(ranges[plane.y], HEIGHT - BOTTOM, TOP)
+    mean = np.array(plane.mean)  # (y, x)
+    top = max(surface.best_mean, float(mean.max()))
+    bottom = max(float(mean.min()), top - DEPTH * decibel)
+    chart = Chart(
+        f"Response surface over {WORDS[plane.x]} and {WORDS[plane.y]}",
+        f"A heat map of the expected score at the search horizon, from {bottom:.1f} to {top:.1f} {unit}, with one dot "
+        f"for each of {surface.trials} trials. The best point lies at {plane.x} {surface.best[plane.x]:.4g} and "
+        f"{plane.y} {surface.best[plane.y]:.4g}.",
+        WORDS[plane.x],
+        WORDS[plane.y],
+    )
+    parts = [_heat(mean, bottom, top), *Frame(x, y, HEIGHT, grid=False).draw(chart)]
+    legend = [(_scale_bar(), f"expected score, {bottom:.1f} to {top:.1f} {unit}")]
+    basin = _contours(mean, surface.best_mean - decibel, x, y)
+    if basin:
+        parts += [Markup("<path class='halo' d='{}'/><path class='basin' d='{}'/>").format(d, d) for d in basin]
+        legend.append((_on_heat("<path class='basin' d='M2 0H24'/>"), "good basin: within 1 dB of the best"))
+    line = _theory(surface, plane, x, y)
+    if line:
+        parts.append(Markup("<path class='halo' d='{}'/><path class='ideal' d='{}'/>").format(line, line))
+        legend.append((_on_heat("<path class='ideal' d='M2 0H24'/>"), "the theory's own sigma_p"))
+    parts += [_dot(one, score, plane, x, y, bottom, top) for one, score in _scored(trials)]
+    legend.append((_on_heat(_trial(13, 0, "#21918c", 4.5)), "trials, by their score"))
+    parts.append(
+        Markup("<path class='best' transform='translate({} {})' d='M-7 0H7M0 -7V7'/>").format(
+            round(x(surface.best[plane.x]), 1), round(y(surface.best[plane.y]), 1)
+        )
+    )
+    legend.append((_on_heat("<path class='best' transform='translate(13 0)' d='M-6 0H6M0 -6V6'/>"), "best point"))
+    return svg(chart, parts, legend, HEIGHT)
+
+
+def axis_plots(
+    surface: ResponseSurface, trials: Sequence[Observation], unit: str, decibel: float
+) -> list[tuple[AxisResponse, Markup]]:
+    """The expected score along each axis through the best point, the most important axis first."""
+    ranked = sorted(surface.axes, key=lambda axis: -axis.importance)
+    return [(axis, _along(axis, surface, trials, unit, decibel)) for axis in ranked]
+
+
+def trial_plot(trials: Sequence[Observation], unit: str) -> Markup:
+    """Scores in the order of the trials, and the best so far."""
+    scored = [(float(place + 1), score) for place, (_, score) in enumerate(_scored(trials))]
+    if not scored:
+        return Markup("")
+    numbers, scores = [place for place, _ in scored], [score for _, score in scored]
+    best = list(np.maximum.accumulate(scores))
+    chart = Chart(
+        "Scores of the trials",
+        f"{len(scored)} trials in the order in which they were asked for; the best scores {best[-1]:.2f} {unit}.",
+        "trial",
+        f"score at the search horizon, {unit}",
+        x_ticks=_whole(len(scored)),
+    )
+    return line_chart(
+        chart,
+        [
+            Line("a trial", "other", numbers, scores, points=True, joined=False),
+            Line("best so far", "winner", numbers, best),
+        ],
+    )
+
+
+def _along(
+    axis: AxisResponse, surface: ResponseSurface, trials: Sequence[Observation], unit: str, decibel: float
+) -> Markup:
+    mean, std = np.array(axis.mean), np.array(axis.std)
+    low = surface.best_mean - DEPTH * decibel
+    scored = [(one.params[axis.name], score) for one, score in _scored(trials) if score > low]
+    chart = Chart(
+        f"Score along {WORDS[axis.name]}",
+        f"Within 1 dB of the best from {axis.basin.low:.4g} to {axis.basin.high:.4g}; "
+        f"importance {axis.importance:.0%}.",
+        WORDS[axis.name],
+        f"score, {unit}",
+        log_x=axis.log,
+        shade=(axis.basin.low, axis.basin.high),
+        shade_label="good basin: within 1 dB of the best",
+    )
+    lines = [
+        Line(
+            "expected, ± 1 std, the other axes at the best point", "winner",
+            axis.values, np.maximum(mean, low).tolist(), np.maximum(mean - std, low).tolist(),
+            np.maximum(mean + std, low).tolist(),
+        ),
+        Line("trials, each at axes of its own", "other", *_columns(scored), points=True, joined=False),
+    ]  # fmt: skip
+    if axis.name == RATIO and surface.theory is not None and axis.low <= surface.theory.rho <= axis.high:
+        rho, high = surface.theory.rho, float((mean + std).max())
+        lines.append(
+            Line(f"the theory's own: {rho:.4g}", "theory", [rho, rho], [max(low, float(mean.min())), high], dashed=True)
+        )
+    if axis.name == SIGMA_A and surface.theory is not None:
+        known = [(a, m) for a, m in zip(surface.theory.sigma_a, surface.theory.mean, strict=True) if m is not None]
+        lines.append(
+            Line(
+                "expected at the theory's own sigma_p",
+                "theory",
+                *_columns([(a, max(low, m)) for a, m in known]),
+                dashed=True,
+            )
+        )
+    return line_chart(chart, lines)
+
+
+def _columns(pairs: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
+    return [one for one, _ in pairs], [other for _, other in pairs]
+
+
+def _scored(trials: Sequence[Observation]) -> list[tuple[Observation, float]]:
+    """Each trial with its score; a pruned one's is what it was expected to reach."""
+    return [(one, score) for one, score in zip(trials, expected_finals(trials), strict=True) if score is not None]
+
+
+def _axis(axis: AxisRange, start: float, end: float) -> Axis:
+    low, high = np.log10((axis.low, axis.high)) if axis.log else (axis.low, axis.high)
+    return Axis(float(low), float(high), start, end, axis.log)
+
+
+def _heat(mean: np.ndarray, bottom: float, top: float) -> Markup:
+    """The plane as a picture, smooth between its points."""
+    rows, columns = mean.shape
+    fine_rows, fine_columns = (np.linspace(0, n - 1, (n - 1) * FINE) for n in (rows, columns))
+    across = np.stack([np.interp(fine_columns, np.arange(columns), row) for row in mean])
+    fine = np.stack([np.interp(fine_rows, np.arange(rows), column) for column in across.T], axis=1)
+    shares = (fine - bottom) / max(top - bottom, 1e-12)
+    return Markup("<image x='{}' y='{}' width='{}' height='{}' preserveAspectRatio='none' href='{}'/>").format(
+        LEFT, TOP, WIDTH - RIGHT - LEFT, HEIGHT - BOTTOM - TOP, picture_uri(viridis(shares[::-1]))
+    )
+
+
+def _contours(mean: np.ndarray, level: float, x: Axis, y: Axis) -> list[str]:
+    """Where the expected score crosses a level, as SVG paths."""
+    from skimage.measure import find_contours
+
+    paths = []
+    for line in find_contours(mean, level):  # type: ignore[no-untyped-call]
+        rows, columns = line[:, 0] / (mean.shape[0] - 1), line[:, 1] / (mean.shape[1] - 1)
+        at = [
+            f"{x.start + float(c) * (x.end - x.start):.1f} {y.start + float(r) * (y.end - y.start):.1f}"
+            for r, c in zip(rows, columns, strict=True)
+        ]
+        paths.append("M" + "L".join(at))
+    return paths
+
+
+def _theory(surface: ResponseSurface, plane: Plane, x: Axis, y: Axis) -> str:
+    """Where sigma_p is the theory's own, if the plane shows sigma_p."""
+    if surface.theory is None:
+        return ""
+    rho = surface.theory.rho
+    if plane.y == RATIO and y.low <= y.of(rho) <= y.high:
+        return f"M{x.start} {y(rho):.1f}H{x.end}"
+    if plane.x == RATIO and x.low <= x.of(rho) <= x.high:
+        return f"M{x(rho):.1f} {y.start}V{y.end}"
+    if {plane.x, plane.y} != {SIGMA_A, SIGMA_P}:
+        return ""
+    pairs = list(zip(surface.theory.sigma_a, surface.theory.sigma_p, strict=True))
+    if plane.x == SIGMA_P:
+        pairs = [(sigma_p, sigma_a) for sigma_a, sigma_p in pairs]
+    inside = [(a, b) for a, b in pairs if x.low <= x.of(a) <= x.high and y.low <= y.of(b) <= y.high]
+    return "M" + "L".join(f"{x(a):.1f} {y(b):.1f}" for a, b in inside) if len(inside) > 1 else ""
+
+
+def _dot(one: Observation, score: float, plane: Plane, x: Axis, y: Axis, bottom: float, top: float) -> Markup:
+    """A trial in the colour of its own score; a pruned one is smaller."""
+    share = min(max((score - bottom) / max(top - bottom, 1e-12), 0.0), 1.0)
+    return _trial(round(x(one.params[plane.x]), 1), round(y(one.params[plane.y]), 1), hexadecimal(share),
+                  5.0 if one.score is not None else 3.5)  # fmt: skip
+
+
+def _trial(x: float, y: float, colour: str, radius: float) -> Markup:
+    dot = "<circle class='ring' cx='{}' cy='{}' r='{}'/><circle class='trial' cx='{}' cy='{}' r='{}' fill='{}'/>"
+    return Markup(dot).format(x, y, radius + 1.5, x, y, radius, colour)
+
+
+def _on_heat(mark: str) -> Markup:
+    """A key of the legend on a patch of the heat map's colour."""
+    return Markup("<rect x='0' y='-8' width='26' height='16' rx='2' fill='#2c718e'/>") + Markup(mark)
+
+
+def _scale_bar() -> Markup:
+    steps = [
+        Markup("<rect x='{}' y='-6' width='3.4' height='12' fill='{}'/>").format(
+            round(place * 3.25, 2), hexadecimal(place / 7)
+        )
+        for place in range(8)
+    ]
+    return Markup("").join(steps)
+
+
+def _whole(count: int) -> list[float]:
+    """At most eight whole numbers from 1 to ``count``."""
+    step = max(1, -(-count // 8))
+    return [1.0, *[float(mark) for mark in range(step, count + 1, step) if mark > 1]]

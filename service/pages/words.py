@@ -1,0 +1,85 @@
+"""Numbers and settings as a reader of a page wants them."""
+
+from __future__ import annotations
+
+import re
+
+from service.records import Study
+from workers.result import Arm, Interval
+
+__all__ = ["arm_name", "between", "digits", "duration", "mean", "number", "progress", "rule_name", "scale", "signed"]
+
+PHASES = {
+    "search": "Searching",
+    "continue": "Training the best ones to the end",
+    "confirm": "Confirming with fresh seeds",
+}
+
+
+def number(value: float | None) -> str:
+    """Four digits; nothing for None."""
+    return "" if value is None else f"{value:.4g}"
+
+
+def digits(unit: str) -> int:
+    """Behind the point, of a score in this unit."""
+    return 2 if unit == "dB" else 0
+
+
+def between(one: Interval, unit: str) -> str:
+    """``27.90 to 28.42``; nothing where one seed gives no interval."""
+    if one.low is None or one.high is None:
+        return ""
+    return f"{one.low:.{digits(unit)}f} to {one.high:.{digits(unit)}f}"
+
+
+def signed(value: float, unit: str) -> str:
+    """``+1.24 dB``, with a true minus sign."""
+    return f"{value:+.{digits(unit)}f} {unit}".replace("-", "\u2212")
+
+
+def scale(family: str, sigma_a: float) -> str:
+    """The scale as the family's users call it: ``omega 30`` of sine, ``sigma_a 0.05`` of the others."""
+    return f"omega {1 / sigma_a:.4g}" if family == "sine" else f"sigma_a {sigma_a:.4g}"
+
+
+def arm_name(arm: Arm) -> str:
+    """Without the family, which stands above; a found one with its scale, which the usual ones name themselves."""
+    return f"{rule_name(arm)}, {scale(arm.family, arm.sigma_a)}" if arm.kind == "finalist" else _own(arm)
+
+
+def rule_name(arm: Arm) -> str:
+    """Without family and scale, for a table that has a column of scales."""
+    return re.sub(r", (sigma_a|omega) [^,]+", "", _own(arm))
+
+
+def _own(arm: Arm) -> str:
+    return arm.name.removeprefix(f"{arm.family} ")
+
+
+def duration(seconds: float) -> str:
+    """``48 s``, ``12 min``, ``3 h 20 min``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def mean(one: Interval, unit: str) -> str:
+    """The mean alone."""
+    return f"{one.mean:.{digits(unit)}f}"
+
+
+def progress(study: Study) -> str:
+    """Where a study stands, as a sentence."""
+    note = study.progress
+    if note is None:
+        return "Waiting for a runner."
+    parts = [f"{PHASES.get(note.phase, note.phase)}: {note.trials_done} of {note.trials_total} trials"]
+    if note.phase != "search":
+        parts.append(f"{note.runs_done} of {note.runs_total} runs")
+    if note.best_score is not None:
+        parts.append(f"best so far {note.best_score:.2f} ({note.best_family}, trial {note.best_trial})")
+    if study.seconds_left is not None:
+        parts.append(f"about {duration(study.seconds_left)} left")
+    return ", ".join(parts) + "."

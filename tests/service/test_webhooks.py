@@ -1,0 +1,258 @@
+"""Webhooks: signed, tried again, lost by no crash, sent by one process, and no way into our own network."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+from starlette.testclient import TestClient
+from studies_to_store import LONG, dataset, plan, result
+
+from service.app import create_app
+from service.database import make_engine
+from service.outbox import Outbox
+from service.problems import Problem
+from service.schemas import WebhookRequest
+from service.settings import Settings
+from service.store import Store, new_id
+from service.store_asks import Terms, WebhookTarget
+from service.webhook_targets import ForbiddenAddressError, address_of, webhook_target
+from service.webhooks import Postman, signature
+
+SECRET = "a secret of enough letters"
+
+
+class Receiver:
+    """A server that keeps what it gets, and answers with each of ``statuses`` in turn, the last one for ever."""
+
+    def __init__(self) -> None:
+        self.statuses = [200]
+        self.got: list[tuple[dict[str, str], bytes]] = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["content-length"]))
+                outer.got.append(({key.lower(): value for key, value in self.headers.items()}, body))
+                status = outer.statuses.pop(0) if len(outer.statuses) > 1 else outer.statuses[0]
+                self.send_response(status)
+                self.send_header("Location", "/elsewhere")
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None:
+                """Say nothing."""
+
+        self.server = HTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/hook?a=1"
+        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01})
+        self.thread.start()
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    made = Receiver()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def ended(store: Store, receiver: Receiver) -> Callable[..., str]:
+    """A study with a webhook that has ended, or that still runs."""
+
+    def make(url: str = "", complete: bool = True) -> str:
+        study_id = new_id()
+        terms = Terms(webhook=WebhookTarget(url or receiver.url, SECRET))
+        store.add_study(plan=plan(study_id), dataset_id=dataset(store), request={}, terms=terms)
+        claim = store.claim("runner", LONG)
+        assert claim is not None
+        if complete:
+            store.complete(study_id, claim.lease_number, result())
+        return study_id
+
+    return make
+
+
+def postman(engine: Engine, **changes: Any) -> Postman:
+    defaults = {"webhook_private_addresses": True, "webhook_pause_seconds": 0.001}
+    return Postman(Outbox(engine), Settings(**{**defaults, **changes}))
+
+
+def rounds_until(condition: Callable[[], object], *men: Postman) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        for man in men:
+            man.round()
+
+
+def test_the_end_of_a_study_is_told_and_signed(engine: Engine, receiver: Receiver, ended: Callable[..., str]) -> None:
+    """One message with the study and its state; id, timestamp and signature as Standard Webhooks has them."""
+    running, study_id = ended(complete=False), ended()
+    man = postman(engine)
+    assert man.round() == 1
+    assert man.round() == 0
+    ((headers, body),) = receiver.got
+    said = json.loads(body)
+    assert (said["type"], said["data"]["study_id"], said["data"]["state"]) == (
+        "study.completed", study_id, "completed",
+    )  # fmt: skip
+    assert running not in body.decode()
+    sent = int(headers["webhook-timestamp"])
+    assert abs(sent - time.time()) < 300
+    assert headers["webhook-signature"] == signature(SECRET, headers["webhook-id"], sent, body)
+    assert headers["webhook-signature"] != signature(SECRET + "x", headers["webhook-id"], sent, body)
+
+
+def test_the_signature_is_that_of_the_specification() -> None:
+    """Against a value that OpenSSL gave for the same bytes."""
+    assert signature("key", "msg_1", 1700000000, b'{"a":1}') == "v1,KSgv0SSgWzG5LPnm9tfWJRfBlWqAqHz+OlObgspQi/g="
+
+
+def test_what_does_not_arrive_is_sent_again(engine: Engine, receiver: Receiver, ended: Callable[..., str]) -> None:
+    """After a 500, a redirection (not followed) and a 404 it arrives, under the same id."""
+    ended()
+    receiver.statuses = [500, 302, 404, 204]
+    man = postman(engine)
+    rounds_until(lambda: len(receiver.got) == 4, man)
+    assert len({headers["webhook-id"] for headers, _ in receiver.got}) == 1
+    for _ in range(3):
+        assert man.round() == 0
+
+
+def test_it_is_given_up_after_so_many_attempts(engine: Engine, receiver: Receiver, ended: Callable[..., str]) -> None:
+    """A receiver that always fails is asked that often and no oftener."""
+    ended()
+    receiver.statuses = [503]
+    man = postman(engine, webhook_attempts=3)
+    rounds_until(lambda: len(receiver.got) == 3, man)
+    time.sleep(0.05)  # longer than any pause here
+    assert man.round() == 0
+    assert len(receiver.got) == 3
+
+
+def test_a_crash_between_taking_and_sending_loses_nothing(
+    engine: Engine, receiver: Receiver, ended: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that took the message and died: when its minute is over another one sends it, and only then."""
+    ended()
+    assert len(Outbox(engine).take()) == 1  # and it dies here
+    man = postman(engine)
+    assert man.round() == 0
+    monkeypatch.setattr("service.outbox.SENDING_SECONDS", -1.0)
+    ended()
+    assert len(Outbox(engine).take()) == 1
+    monkeypatch.undo()
+    rounds_until(lambda: len(receiver.got) == 1, man)
+
+
+def test_several_processes_send_it_once(engine: Engine, receiver: Receiver, ended: Callable[..., str]) -> None:
+    """Four take at the same moment: each message has one taker."""
+    studies = {ended() for _ in range(6)}
+    gate, taken = threading.Barrier(4), []
+
+    def takes() -> None:
+        outbox = Outbox(engine)
+        gate.wait()
+        for _ in range(6):
+            taken.extend(letter.study_id for letter in outbox.take(2))
+
+    threads = [threading.Thread(target=takes) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(taken) == sorted(studies)
+
+
+REFUSED = [
+    "http://example.org/", "ftp://example.org", "example.org", "https://", "https://user:pw@example.org/",
+    "https://127.0.0.1/", "https://10.1.2.3/", "https://169.254.169.254/latest", "https://[::1]/", "https://localhost/",
+    "https://[::ffff:192.168.0.1]/", "https://[64:ff9b::a00:1]/", "https://0.0.0.0/", "https://224.0.0.1/",
+    "https://example.org:99999/", "https://example.org/ä", "https://example.org/#x", "https://exa mple.org/",
+    "https://a\r\nb/", "https://[fe80::1%eth0]/", "https://100.64.0.1/",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("url", REFUSED)
+def test_where_a_webhook_may_not_go(url: str) -> None:
+    """422, naming ``webhook.url``: no plain http, nobody's password, no address of our own network."""
+    with pytest.raises(Problem) as refused:
+        webhook_target(WebhookRequest(url=url, secret=SECRET), Settings())
+    assert refused.value.errors[0].field == "webhook.url"
+    assert "pw" not in refused.value.detail
+
+
+def test_a_name_that_leads_into_our_network_is_not_reached(
+    engine: Engine, receiver: Receiver, ended: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Looked at when the message is sent, every address of the name; a setting allows it."""
+    from urllib.parse import urlsplit
+
+    def leads(*addresses: str) -> None:
+        found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 443)) for address in addresses]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+
+    url = urlsplit("https://innocent.example.org/")
+    leads("192.168.1.1")
+    with pytest.raises(ForbiddenAddressError):
+        address_of(url, private=False)
+    leads("8.8.8.8", "127.0.0.1")
+    with pytest.raises(ForbiddenAddressError):
+        address_of(url, private=False)
+    leads("8.8.8.8")
+    assert address_of(url, private=False) == ("8.8.8.8", 443)
+    monkeypatch.undo()
+    ended()
+    assert postman(engine, webhook_private_addresses=False).round() == 1
+    assert receiver.got == []
+
+
+def test_over_http_the_secret_comes_back_nowhere(
+    client: TestClient, dataset_id: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not in the study, nor in a problem about the webhook, nor in one about a secret that is too short."""
+    body = {"dataset_id": dataset_id, "activations": [{"family": "sine"}]}
+    good = client.post("/v1/studies", json={**body, "webhook": {"url": "https://example.org/x", "secret": SECRET}})
+    assert good.status_code == 202
+    answers = [good, client.get("/v1/studies")]
+    for webhook in (
+        {"url": "https://10.0.0.1", "secret": SECRET}, {"url": "https://example.org", "secret": SECRET, "more": 1},
+        {"url": "https://example.org", "secret": SECRET[:9]}, {"secret": SECRET}, [{"secret": SECRET}],
+        {"url": {"secret": SECRET}, "secret": SECRET}, {"url": "https://example.org", "secret": [SECRET]},
+    ):  # fmt: skip
+        answers.append(client.post("/v1/studies", json={**body, "webhook": webhook}))
+        assert answers[-1].status_code == 422, webhook
+    assert all(SECRET[:9] not in answer.text for answer in answers)
+    assert SECRET[:9] not in caplog.text
+
+
+def test_the_api_process_sends_by_itself(settings: Settings, upgraded: Path, receiver: Receiver) -> None:
+    """While the application runs, what is due goes out without anybody asking."""
+    settings.data_dir.mkdir()
+    shutil.copy(upgraded, settings.data_dir / "vi3nr.db")
+    engine = make_engine(settings.url)
+    store, study_id = Store(engine), new_id()
+    terms = Terms(webhook=WebhookTarget(receiver.url, SECRET))
+    store.add_study(plan=plan(study_id), dataset_id=dataset(store), request={}, terms=terms)
+    store.request_cancel(study_id)
+    with TestClient(create_app(settings.model_copy(update={"webhook_private_addresses": True}))):
+        deadline = time.monotonic() + 60
+        while not receiver.got:
+            assert time.monotonic() < deadline, "waited in vain"
+            time.sleep(0.02)
+    engine.dispose()
+    assert json.loads(receiver.got[0][1])["type"] == "study.cancelled"
