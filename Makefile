@@ -56,6 +56,21 @@ $(STAMP): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
+# The services of docker-compose.yml as processes of this machine, one node killed; minutes.
+.PHONY: cluster
+cluster: $(STAMP)
+	$(BIN)/python -m pytest -m cluster tests/end_to_end/test_cluster.py
+
+# The Dockerfile's steps without a Docker engine, and both images in use. Root on Linux; minutes.
+.PHONY: image-check
+image-check: $(STAMP)
+	$(BIN)/python deploy/image_check.py $(if $(TORCH_INDEX),--build-arg TORCH_INDEX=$(TORCH_INDEX))
+
+# Passwords and Ray's token for docker-compose.yml; what is there stays as it is.
+.PHONY: secrets
+secrets:
+	$(PYTHON) -m service.secret_files secrets
+
 # After a change of pyproject.toml: install its ranges in a fresh environment and write down what was chosen.
 .PHONY: lock
 lock:

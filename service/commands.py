@@ -23,6 +23,8 @@ app = typer.Typer(
 )
 database = typer.Typer(help="The service's database.", no_args_is_help=True)
 app.add_typer(database, name="db")
+secrets = typer.Typer(help="The secrets of a deployment.", no_args_is_help=True)
+app.add_typer(secrets, name="secrets")
 app.add_typer(keys, name="key")
 
 DataDir = Annotated[Path | None, typer.Option(help="Folder of the database and the datasets.", show_default=False)]
@@ -203,18 +205,28 @@ def demo() -> None:
 
 
 @database.command("upgrade")
-def upgrade_database(data_dir: DataDir = None) -> None:
+def upgrade_database(
+    data_dir: DataDir = None,
+    reader: Annotated[str | None, typer.Option(help="PostgreSQL role to make, that may read the trials.")] = None,
+    reader_password_file: Annotated[Path | None, typer.Option(help="A file with its password.")] = None,
+) -> None:
     """Bring the database to this version's schema, ours and Optuna's."""
     from service.database import DatabaseVersionError, opened, upgrade
     from workers.storage import open_storage
 
+    if (reader is None) != (reader_password_file is None):
+        _refuse("--reader and --reader-password-file go together")
     settings = _settings(data_dir)
     try:
         with opened(settings.url) as engine:
             upgrade(engine)
-    except (DatabaseVersionError, ValueError) as error:
+            open_storage(settings.url).engine.dispose()
+            if reader is not None and reader_password_file is not None:
+                from service.database_roles import make_reader
+
+                make_reader(engine, reader, reader_password_file.read_text().strip())
+    except (DatabaseVersionError, OSError, ValueError) as error:
         _refuse(str(error))
-    open_storage(settings.url).engine.dispose()
     typer.echo("the database is up to date")
 
 
@@ -236,6 +248,14 @@ def show_database(data_dir: DataDir = None, as_json: Json = False) -> None:
     else:
         typer.echo(reason or f"the database has schema version {found!r}, the newest")
     raise typer.Exit(int(reason is not None))
+
+
+@secrets.command("init")
+def init_secrets(folder: Annotated[Path, typer.Argument(help="Where to.")] = Path("secrets")) -> None:
+    """Write the passwords and the token that docker-compose.yml expects; what is there stays as it is."""
+    from service.secret_files import make_secrets
+
+    typer.echo(f"{folder}: made {', '.join(make_secrets(folder)) or 'nothing, all are there'}")
 
 
 @app.command()

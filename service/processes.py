@@ -12,6 +12,7 @@ import os
 import socket
 import threading
 from functools import partial
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -80,7 +81,7 @@ def run_runner(settings: Settings) -> None:
                 owner=name, lease_seconds=settings.lease_seconds, capacity=settings.studies_at_once,
                 figures=Figures(Board(database), name, pool.figures),
             )  # fmt: skip
-            runner.run(stop)
+            runner.run(stop, partial(_beat, settings.beat_file))
         finally:
             pool.close()
             database.dispose()
@@ -110,7 +111,16 @@ def open_pool(settings: Settings) -> RayPool:
     from workers.pool_ray import RayPool, torch_trainer
 
     player = partial(torch_trainer, gpu_memory=settings.gpu_memory_bytes)
-    return RayPool(settings.ray_address or None, gpu_slots=settings.gpu_slots, player=player)
+    return RayPool(
+        settings.ray_address or None, gpu_slots=settings.gpu_slots, node_ip=settings.ray_node_ip or None, player=player
+    )
+
+
+def _beat(file: Path | None) -> bool:
+    """Show that the runner works; it has no reason to stop."""
+    if file is not None:
+        file.touch()
+    return False
 
 
 def run_dashboard(settings: Settings, host: str, port: int, fd: int | None) -> None:

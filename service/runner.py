@@ -107,9 +107,10 @@ class Runner:
             self._figures.tell(len(self._held))
 
     def _claim(self) -> None:
+        """Take studies up, but not while there is nothing to train them on: another runner may have it."""
         if time.monotonic() < self._claim_at:
             return
-        while len(self._held) < self._capacity:
+        while len(self._held) < self._capacity and self._engine.has_devices:
             study = _insist(partial(self._store.claim, self._owner, self._lease_seconds, only=self._only))
             if study is None:
                 self._claim_at = time.monotonic() + IDLE_SECONDS

@@ -73,6 +73,10 @@ class Settings(BaseSettings):
     ray_address: str = Field(
         default="", description="empty: the runner starts a local Ray of its own; or host:port of a cluster"
     )
+    ray_node_ip: str = Field(default="", description="this machine's address in that cluster; empty: what Ray finds")
+    beat_file: Path | None = Field(
+        default=None, description="a file that the runner touches as long as it works, for health checks"
+    )
     gpu_slots: int = Field(default=64, gt=0, description="members that one GPU trains at once")
     gpu_memory_bytes: int | None = Field(
         default=None, gt=0, description="that training may take on one GPU; null: what is free"

@@ -44,6 +44,11 @@ class Engine:
         """The studies that are active."""
         return tuple(self._studies)
 
+    @property
+    def has_devices(self) -> bool:
+        """Whether there is anything to train on now."""
+        return bool(self._pool.devices())
+
     def add(
         self,
         plan: StudyPlan,
@@ -204,15 +209,16 @@ class Engine:
             if resident is None:
                 continue
             program = self._studies[resident.study_id]
-            paused = progress.state is not None and progress.step < resident.job.member.until
+            state = progress.state
+            paused = state is not None and progress.step < resident.job.member.until
             report = replace(progress, finished=False, state=None) if paused else progress
             evict = self._guarded(resident.study_id, partial(program.absorb, report))
             if evict or progress.finished:
                 seat.residents.pop(progress.key, None)
             if evict and not progress.finished:
                 seat.leaving.append(progress.key)
-            if paused and not evict and resident.study_id in self._studies:
-                resident.start = progress.state
+            if paused and state is not None and not evict and resident.study_id in self._studies:
+                resident.pause(state)
                 self._queue(resident.study_id).appendleft(resident)
         for key in missing:
             resident = seat.residents.pop(key, None)
@@ -220,7 +226,7 @@ class Engine:
                 self._lose_resident(key, resident)
 
     def _lose(self, device_id: str) -> None:
-        """A device is gone, and with it what it trained."""
+        """A device is gone, and with it what it trained since the last leg of each."""
         seat = self._seats.pop(device_id, Seat())
         for key, resident in seat.residents.items():
             self._lose_resident(key, resident)
@@ -229,7 +235,10 @@ class Engine:
         program = self._studies.get(resident.study_id)
         if program is not None:
             self._changed.add(resident.study_id)
-            self._guarded(resident.study_id, partial(program.lost, key))
+            if resident.rewind():
+                self._queue(resident.study_id).appendleft(resident)
+            else:
+                self._guarded(resident.study_id, partial(program.lost, key))
 
     def _settle(self) -> None:
         """Tell what has changed, and complete the studies that are done."""

@@ -1,33 +1,22 @@
 # ruff: noqa: D102 - what the methods do is said once, by the Pool protocol
-"""A pool of Ray actors, one per device: a GPU where Ray sees one, else a CPU core with one torch thread."""
+"""A pool of Ray actors, one per device: the GPUs of a node that has some, else its CPU cores, one torch thread each."""
 
 from __future__ import annotations
 
 import os
-import shutil
-import signal
-import subprocess
-import sys
-import tempfile
-import threading
 import time
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from vi3nr.ensemble.interface import Progress
 from vi3nr.signals import Signal
-from workers import ray_reaper
 from workers.pool import Device, DeviceLost, Player, PlayerFactory, Turn, TurnDone, by_axis, seat_for
+from workers.ray_session import RaySession
 
-__all__ = ["RayPool", "torch_trainer"]
+__all__ = ["RayPool", "devices_of", "torch_trainer"]
 
 GPU_SLOTS = 64
-LOCAL_OBJECT_STORE = 200 * 2**20  # bytes; signals and member states are small
 START_SECONDS = 120.0  # within which a first trainer must answer
 REFRESH_SECONDS = 5.0  # how often the cluster is asked whether it has grown
 
@@ -65,9 +54,10 @@ class _TrainerActor:
 
 @dataclass
 class _Seat:
-    """One actor: its device, the first answer that shows that it lives, what it holds and the turn it plays."""
+    """One actor: its device and node, the first answer that shows that it lives, what it holds, the turn it plays."""
 
     device: Device
+    node: str
     actor: Any
     alive: Any  # reference to the actor's pid
     pid: int | None = None  # None until it has answered
@@ -79,16 +69,18 @@ class RayPool:
     """Trainer actors of a Ray cluster.
 
     Args:
-        address: of a running cluster (this machine must be one of its nodes); None starts a local Ray that belongs to
-            this process, bound to loopback, with token authentication, and ends with it, even when it is killed.
-            Ray reads its settings when it is imported, so a process opens pools of one of the two sorts only.
-            Start it in the thread that lives longest: Ray's processes end with the thread that started them.
+        address: ``host:port`` of a running cluster, whose nodes may come and go; None starts a local Ray
+            (workers.ray_session). Ray reads its settings when it is imported, so a process opens pools of one of the
+            two sorts only. Start it in the thread that lives longest: Ray's processes end with the thread that started
+            them.
         gpu_slots: members that a GPU trains at once; a CPU core trains one.
         cpus: cores of a local Ray; None: those that Ray finds (it knows containers).
+        node_ip: this machine's address in the cluster; None: the one that Ray finds.
         player: makes what trains on a device, in the actor's process.
 
     Raises:
-        RuntimeError: this process is connected to a Ray already, or no trainer could be started.
+        RuntimeError: this process is connected to a Ray already, the cluster cannot be joined, or no trainer could be
+            started in a local Ray.
     """
 
     def __init__(
@@ -97,24 +89,20 @@ class RayPool:
         *,
         gpu_slots: int = GPU_SLOTS,
         cpus: int | None = None,
+        node_ip: str | None = None,
         player: PlayerFactory = torch_trainer,
     ) -> None:
         self._gpu_slots, self._player = gpu_slots, player
         self._signals: dict[str, Any] = {}  # references into Ray's object store, which holds them once per node
         self._seats: dict[str, _Seat] = {}
         self._numbers = 0
-        self._directory: Path | None = None
-        self._reaper: subprocess.Popen[bytes] | None = None
-        self._ray = _import_ray(local=address is None)
-        if self._ray.is_initialized():
-            raise RuntimeError("this process is connected to a Ray already; close that pool first")
+        self._session = RaySession(address, cpus=cpus, node_ip=node_ip)
+        self._ray = self._session.ray
         try:
-            with _own_signals():
-                self._connect(address, cpus)
-            self._kind = "cuda" if self._ray.cluster_resources().get("GPU", 0) >= 1 else "cpu"
             self._refreshed = time.monotonic()
             self._grow()
-            self._await_first(everyone=address is None)
+            if address is None:
+                self._await_all()
         except BaseException:
             self.close()
             raise
@@ -167,71 +155,40 @@ class RayPool:
         if self._ray.is_initialized():
             for seat in self._seats.values():
                 self._ray.kill(seat.actor)
-            self._ray.shutdown()
         self._seats.clear()
         self._signals.clear()
-        if self._reaper is not None:
-            self._reaper.kill()
-            self._reaper.wait()
-            self._reaper = None
-        if self._directory is not None:
-            shutil.rmtree(self._directory, ignore_errors=True)
-            self._directory = None
-
-    def _connect(self, address: str | None, cpus: int | None) -> None:
-        quiet = {"log_to_driver": False, "logging_level": "error"}
-        if address is not None:
-            self._ray.init(address=address, **quiet)
-            return
-        # Sockets live in there, and a socket's path may have 107 characters at most.
-        place = "/tmp" if Path("/tmp").is_dir() else None
-        self._directory = Path(tempfile.mkdtemp(prefix=f"vi3nr-{os.getpid()}-", dir=place))
-        self._watch(self._directory)
-        self._ray.init(
-            address="local",
-            num_cpus=cpus,
-            include_dashboard=False,
-            object_store_memory=LOCAL_OBJECT_STORE,
-            _temp_dir=str(self._directory),
-            **quiet,
-        )
-
-    def _watch(self, directory: Path) -> None:
-        """Start the process that ends what is left of a local Ray, should this one be killed, be it while it starts."""
-        self._reaper = subprocess.Popen(
-            [sys.executable, "-I", ray_reaper.__file__, str(os.getpid()), str(directory)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        self._session.close()
 
     def _grow(self) -> None:
-        """Start a trainer for every device of the cluster that has none yet."""
-        resource = "GPU" if self._kind == "cuda" else "CPU"
-        missing = int(self._ray.cluster_resources().get(resource, 0)) - len(self._seats)
-        for _ in range(missing):
-            self._open()
+        """Start a trainer for every device that has none yet, and let go of those whose node is gone."""
+        places = devices_of(self._ray.nodes())
+        for seat in list(self._seats.values()):
+            if seat.node not in places and seat.turn is None:
+                del self._seats[seat.device.id]
+        for node, (kind, count) in places.items():
+            for _ in range(count - sum(seat.node == node for seat in self._seats.values())):
+                self._open(node, kind)
 
-    def _open(self) -> None:
-        slots = self._gpu_slots if self._kind == "cuda" else 1
-        device = Device(f"{self._kind}-{self._numbers}", self._kind, slots)
+    def _open(self, node: str, kind: str) -> None:
+        device = Device(f"{kind}-{self._numbers}", kind, self._gpu_slots if kind == "cuda" else 1)
         self._numbers += 1
-        needs = {"num_gpus": 1, "num_cpus": 0} if self._kind == "cuda" else {"num_cpus": 1}
-        trainer = self._ray.remote(_TrainerActor).options(max_restarts=0, **needs)
-        actor = trainer.remote(self._player, self._kind, slots)
-        self._seats[device.id] = _Seat(device, actor, actor.pid.remote())
+        needs = {"num_gpus": 1, "num_cpus": 0} if kind == "cuda" else {"num_cpus": 1}
+        there = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node, soft=False)
+        trainer = self._ray.remote(_TrainerActor).options(max_restarts=0, scheduling_strategy=there, **needs)
+        actor = trainer.remote(self._player, kind, device.slots)
+        self._seats[device.id] = _Seat(device, node, actor, actor.pid.remote())
 
-    def _await_first(self, *, everyone: bool) -> None:
-        """Block until a trainer lives, or everyone has answered or failed; raise if none lives.
+    def _await_all(self) -> None:
+        """Block until every trainer has answered or failed; raise if none lives. For a local Ray.
 
-        In a cluster others may hold some of the devices: what answers later joins then.
+        In a cluster others may hold some of the devices, or there may be none yet: what answers later joins then.
         """
         references = [seat.alive for seat in self._seats.values()]
         if references:
-            self._ray.wait(references, num_returns=len(references) if everyone else 1, timeout=START_SECONDS)
+            self._ray.wait(references, num_returns=len(references), timeout=START_SECONDS)
         self._welcome()
         if all(seat.pid is None for seat in self._seats.values()):
-            raise RuntimeError("no trainer could be started: the Ray cluster has no device that is free, or all failed")
+            raise RuntimeError("no trainer could be started: the local Ray has no device that is free, or all failed")
 
     def _welcome(self) -> None:
         """Take note of the trainers that have answered for the first time; forget those that failed to start."""
@@ -257,41 +214,21 @@ class RayPool:
             loss = f"The trainer of {seat.device.id} died: {_first_line(error)}"
         self._ray.kill(seat.actor)
         del self._seats[seat.device.id]
-        self._open()
+        self._grow()
         return DeviceLost(seat.device.id, loss)
 
 
-@contextmanager
-def _own_signals() -> Iterator[None]:
-    """Ray's start replaces this process's SIGTERM handler by one that exits on the spot; put ours back."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+def devices_of(nodes: Iterable[Mapping[str, Any]]) -> dict[str, tuple[str, int]]:
+    """What each living node trains on, by its id: its GPUs if it has any, else its CPU cores, and how many.
 
-
-def _import_ray(*, local: bool) -> ModuleType:
-    """Ray reads these variables when it is imported, hence so late. What the user has set is left alone."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    if local:
-        # On every system this is the switch between loopback and a reachable address; the address itself cannot be
-        # asked for, since Ray replaces 127.0.0.1.
-        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
-    if local and "RAY_AUTH_MODE" not in os.environ:
-        # Without a token of our own, Ray would write one into the home directory, which may be read-only.
-        os.environ["RAY_AUTH_MODE"] = "token"
-        os.environ.setdefault("RAY_AUTH_TOKEN", uuid.uuid4().hex + uuid.uuid4().hex)
-    import ray
-
-    # The deaths of actors, which `wait` reports, would also be printed to stdout, whatever `log_to_driver` says.
-    ray._private.worker._worker_logs_enabled = False
-    module: ModuleType = ray
-    return module
+    Args:
+        nodes: as ``ray.nodes()`` lists them.
+    """
+    alive = {node["NodeID"]: node["Resources"] for node in nodes if node["Alive"]}
+    return {
+        node: ("cuda", int(has["GPU"])) if has.get("GPU", 0) >= 1 else ("cpu", int(has.get("CPU", 0)))
+        for node, has in alive.items()
+    }
 
 
 def _first_line(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""Ends what a local Ray leaves behind when the process that owns it is killed. A program of its own, Linux only.
+"""Ends what a Ray node leaves behind when the process that owns it is killed. A program of its own, Linux only.
 
 The kernel ends most of Ray's processes together with their owner. Two agents notice late: they first try for a minute
 to report the loss. Usage: ``python ray_reaper.py OWNER_PID DIRECTORY``; the directory is Ray's, and is removed.
@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 from collections import defaultdict
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -54,6 +55,14 @@ def users_of(directory: str) -> list[int]:
     return [pid for pid in everyone if directory.encode() in command_of(pid)]
 
 
+def end(pids: Iterable[int]) -> None:
+    """Kill those of these processes that are Ray's."""
+    for pid in pids:
+        if pid != os.getpid() and is_ray(pid):
+            with suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+
+
 def main(owner: int, directory: str) -> None:
     """Wait until this process's parent is no longer ``owner``, then kill what is left of Ray."""
     watched: set[int] = set()
@@ -64,10 +73,7 @@ def main(owner: int, directory: str) -> None:
         looks += 1
         time.sleep(LOOK_SECONDS)
     for _ in range(LOOKS * 5):  # who is still dying may write once more
-        for pid in watched | set(users_of(directory)):
-            if pid != os.getpid() and is_ray(pid):
-                with suppress(OSError):
-                    os.kill(pid, signal.SIGKILL)
+        end(watched | set(users_of(directory)))
         shutil.rmtree(directory, ignore_errors=True)
         if not Path(directory).exists():
             return

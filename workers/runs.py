@@ -100,7 +100,8 @@ class RunPhase:
         live = self._live[progress.key]
         live.step, live.seconds = progress.step, live.seconds + progress.seconds
         psnr = WORST_SCORE if progress.diverged else progress.score
-        if progress.finished or progress.step % self._segment == 0:
+        news = not live.curve or progress.step > live.curve[-1][0]  # else a trainer was lost, and it goes there again
+        if news and (progress.finished or progress.step % self._segment == 0):
             live.curve.append((progress.step, psnr))
         if not progress.finished:
             return

@@ -150,8 +150,13 @@ class FamilySearch:
                 return  # another runner took the study over and ended the trial: its record stands
 
     def report(self, number: int, step: int, psnr: float) -> bool:
-        """Record a PSNR in dB at a step; True if the trial should be pruned there."""
+        """Record a PSNR in dB at a step; True if the trial should be pruned there.
+
+        A step that was reported already stands: a trainer was lost, and the trial goes over the same steps again.
+        """
         live = self._live[number]
+        if live.curve and step <= live.curve[-1][0]:
+            return False
         live.curve.append((step, psnr))
         try:
             persistently(partial(live.trial.report, self._objective.score(live.curve, self._steps), step))

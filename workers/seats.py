@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from vi3nr.ensemble.interface import MemberState
-from workers.jobs import Job
+from workers.jobs import MAX_ATTEMPTS, Job
 from workers.pool import Admission, Turn, TurnDone
 from workers.scheduler import Position
 
@@ -20,6 +20,8 @@ class Resident:
     job: Job
     step: int
     start: MemberState | None  # where its next leg begins; None in a slot, and for a member that begins anew
+    kept: MemberState | None = None  # where its last leg ended: what a lost trainer cannot take along
+    losses: int = 0  # trainers that it lost since its last leg ended
 
     @staticmethod
     def of(study_id: str, job: Job) -> Resident:
@@ -36,6 +38,19 @@ class Resident:
     def kind(self) -> tuple[str, str]:
         """What decides how long its steps take: signal and family."""
         return self.job.group.signal_key, self.job.group.family
+
+    def pause(self, state: MemberState) -> None:
+        """A leg has ended; the next one begins with this state, and again if its trainer is lost."""
+        self.start = self.kept = state
+        self.losses = 0
+
+    def rewind(self) -> bool:
+        """Its trainer was lost: go back to the end of the last leg. False if there is none, or too many were lost."""
+        self.losses += 1
+        if self.kept is None or self.losses >= MAX_ATTEMPTS:
+            return False
+        self.start, self.step = self.kept, self.kept.step
+        return True
 
     def admission(self, leg: int) -> Admission:
         """Into a slot, for a leg of about so many steps."""

@@ -18,7 +18,15 @@ from sqlalchemy import Connection, Table, event, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
-__all__ = ["Fence", "FencedOffError", "StorageUnavailableError", "TrialStorage", "open_storage", "persistently"]
+__all__ = [
+    "Fence",
+    "FencedOffError",
+    "StorageUnavailableError",
+    "TrialStorage",
+    "open_storage",
+    "optuna_tables",
+    "persistently",
+]
 
 BUSY_TIMEOUT = 30.0  # seconds that SQLite waits for another writer
 DELAYS = (0.05, 0.2, 0.8, 2.0, 5.0)  # seconds between tries; a failover of the database takes about that long
@@ -229,6 +237,11 @@ def open_storage(url: str) -> TrialStorage:
     event.listen(storage.engine, "connect", _tune_sqlite)
     storage.engine.dispose()  # so that connections made before the listener are replaced
     return storage
+
+
+def optuna_tables() -> tuple[str, ...]:
+    """The names of Optuna's tables."""
+    return (*models.BaseModel.metadata.tables, "alembic_version")
 
 
 def persistently(

@@ -223,6 +223,28 @@ def test_lost_devices_lose_nothing_and_count_nothing_twice(storage, seed):
     assert all(len(trained) == 1 for trained in attempts.values())
 
 
+@pytest.mark.parametrize("seed", range(2))
+def test_a_lost_device_costs_a_trial_one_leg_at_most(storage, seed):
+    """What was in a slot goes on, under its own number, from where its last leg ended; no step is reported twice."""
+    pool = FakePool((1, 2), loss=0.04, seed=seed)
+    engine = Engine(pool, storage)
+    asked = plan(f"long {seed}", trials=3, recipe=Recipe(steps=12_000), search_steps=6_000, finalists=1)
+    engine.add(asked, SIGNAL, [], lease=1)
+    record = drive(engine, Record())
+    assert_whole(storage, record, asked)
+    ends: dict[str, int] = {}
+    resumed = 0
+    for member in pool.trained:
+        begin = 0 if member.start is None else member.start.step
+        resumed += begin < ends.get(member.key, begin)
+        assert ends.get(member.key, begin) - begin <= 1_500  # the longest leg: ten seconds, up to a line of the grid
+        ends[member.key] = member.until
+    assert resumed > 0
+    curves = [list(trial.intermediate_values) for trial in counted(storage, asked.study_id)]
+    curves += [[step for step, _ in run.curve] for run in record.runs]
+    assert all(steps == sorted(set(steps)) for steps in curves)
+
+
 def test_an_idle_device_that_vanishes_is_noticed(storage):
     """A device may die between two turns without a word of the pool: its members are trained again."""
     pool = FakePool((1, 1))

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import psutil
 
+from workers.pool_ray import devices_of
+
 REPOSITORY = Path(__file__).parents[2]
 
 OWNER = """
@@ -18,7 +20,7 @@ import sys
 from workers.pool_ray import RayPool
 if __name__ == "__main__":
     pool = RayPool(cpus=1)
-    print(pool._directory, flush=True)
+    print(pool._session.directory, flush=True)
     sys.stdin.read()
 """
 
@@ -48,6 +50,18 @@ def test_no_process_outlives_an_owner_that_is_killed(tmp_path: Path) -> None:
         owner.kill()
         assert psutil.wait_procs(descendants, timeout=30)[1] == []
         assert not directory.exists()
+
+
+def test_a_node_trains_on_its_gpus_or_else_on_its_cores() -> None:
+    """Each living node offers its GPUs if it has some, else its cores; the head and a runner's own node nothing."""
+    resources = {
+        "two gpus": {"GPU": 2.0, "CPU": 16.0},
+        "cores": {"CPU": 4.0, "memory": 1e9},
+        "head": {"node:__internal_head__": 1.0},
+        "gone": {"GPU": 8.0},
+    }
+    nodes = [{"NodeID": name, "Alive": name != "gone", "Resources": has} for name, has in resources.items()]
+    assert devices_of(nodes) == {"two gpus": ("cuda", 2), "cores": ("cpu", 4), "head": ("cpu", 0)}
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 60.0) -> None:
