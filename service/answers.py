@@ -239,7 +239,6 @@ def study_answer(study: Study) -> StudyAnswer:
         started=_time_or_none(study.started),
         finished=_time_or_none(study.finished),
         links=_study_links(here, study.dataset_id),
-        # fmt: skip
     )
 
 
