@@ -221,6 +221,11 @@ def dataset_answer(dataset: Dataset) -> DatasetAnswer:
     )
 
 
+def _study_links(here: str, dataset_id: str) -> Links:
+    places = ("trials", "best", "surface", "report", "reconstruction")
+    return Links(self=here, dataset=f"/v1/datasets/{dataset_id}", **{name: f"{here}/{name}" for name in places})
+
+
 def study_answer(study: Study) -> StudyAnswer:
     """A study as clients see it."""
     note, here = study.progress, f"/v1/studies/{study.id}"
@@ -241,15 +246,7 @@ def study_answer(study: Study) -> StudyAnswer:
         created=_time(study.created),
         started=_time_or_none(study.started),
         finished=_time_or_none(study.finished),
-        links=Links(
-            self=here,
-            trials=f"{here}/trials",
-            best=f"{here}/best",
-            surface=f"{here}/surface",
-            report=f"{here}/report",
-            reconstruction=f"{here}/reconstruction",
-            dataset=f"/v1/datasets/{study.dataset_id}",
-        ),
+        links=_study_links(here, study.dataset_id),
     )
 
 

@@ -79,6 +79,9 @@ def test_older_studies_are_claimed_and_answered_after_the_upgrade(older: Engine)
     claim = store.claim("runner", 60.0)
     assert claim is not None
     assert (claim.id, claim.plan.budget, claim.plan.objective, claim.plan.race) == ("bb", Budget(7), Objective(), False)
+    (stored,) = claim.dataset.signals  # moved into a list by 0003
+    assert (stored.name, stored.blob_key, stored.shape, stored.points) == ("n", "k", (4, 4), 16)
+    assert stored.meta["original_size"] == [4, 4]
     answer = store.result("aa")
     assert answer is not None
     expected = result()
