@@ -19,6 +19,11 @@ test: $(STAMP)
 fuzz: $(STAMP)
 	VI3NR_FUZZ=20000 $(BIN)/python -m pytest -s tests/service/test_fuzz.py
 
+# Thousands of requests of every kind against the OpenAPI document: about ten minutes on two quiet cores.
+.PHONY: fuzz-api
+fuzz-api: $(STAMP)
+	VI3NR_API_CASES=200 $(BIN)/python -m pytest -s --timeout 7200 tests/service/test_api_fuzz.py
+
 .PHONY: check
 check: $(STAMP)
 	$(BIN)/ruff format --check .

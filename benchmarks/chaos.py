@@ -87,7 +87,7 @@ def undisturbed(trainer: str, seeds: Sequence[int] = range(START_SEEDS)) -> dict
         upgrade(database)
         storage, store = open_storage(settings.url), Store(database)
         pool = LocalPool(player=IdleTrainer if trainer == "idle" else torch_trainer)
-        runner = Runner(store, BlobStore(settings.blob_dir), Studies(pool, storage), owner="undisturbed")
+        runner = Runner(store, BlobStore(settings.blob_place), Studies(pool, storage), owner="undisturbed")
         with TestClient(create_app(settings)) as client:
             files = {"files": ("picture.png", picture(), "image/png")}
             dataset = client.post("/v1/datasets", files=files).json()["id"]

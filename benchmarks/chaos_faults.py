@@ -116,7 +116,7 @@ def stand_in(house: House, seconds: float) -> None:
     database, storage = make_engine(house.settings.url), open_storage(house.settings.url)
     engine = Engine(LocalPool(), storage)
     runner = Runner(
-        Store(database), BlobStore(house.settings.blob_dir), engine, owner="stand-in",
+        Store(database), BlobStore(house.settings.blob_place), engine, owner="stand-in",
         lease_seconds=house.settings.lease_seconds,
     )  # fmt: skip
     end = time.monotonic() + seconds

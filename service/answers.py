@@ -21,6 +21,7 @@ __all__ = [
     "DatasetAnswer",
     "Datasets",
     "Health",
+    "Ready",
     "Studies",
     "StudyAnswer",
     "TrialAnswer",
@@ -38,6 +39,13 @@ class Health(BaseModel):
     status: str = "ok"
 
 
+class Ready(BaseModel):
+    """Requests can be served."""
+
+    status: str = "ready"
+    missing: list[str] = Field(description="what studies wait for, as sentences")
+
+
 class Links(BaseModel):
     """Where to go on."""
 
@@ -46,6 +54,7 @@ class Links(BaseModel):
     best: str | None = None
     surface: str | None = None
     report: str | None = Field(default=None, description="for people, in a browser")
+    reconstruction: str | None = Field(default=None, description="the signal as the winner gives it back, a file")
     dataset: str | None = None
 
 
@@ -238,6 +247,7 @@ def study_answer(study: Study) -> StudyAnswer:
             best=f"{here}/best",
             surface=f"{here}/surface",
             report=f"{here}/report",
+            reconstruction=f"{here}/reconstruction",
             dataset=f"/v1/datasets/{study.dataset_id}",
         ),
     )

@@ -13,6 +13,7 @@ from service import (
     routes_health,
     routes_limits,
     routes_pages,
+    routes_reconstructions,
     routes_studies,
     routes_theory,
 )
@@ -21,11 +22,15 @@ from service.body_limit import BodyLimit
 from service.callers import KeyGuard
 from service.database import make_engine
 from service.keys import KeyRing
+from service.metrics import Metrics
 from service.openapi import openapi_of
 from service.outbox import Outbox
 from service.problems import add_problem_handlers
 from service.reader import Reader
+from service.request_log import RequestLog
 from service.rooms import Rooms
+from service.runner_figures import Board
+from service.security_headers import SecurityHeaders
 from service.settings import Settings
 from service.store import Store
 from service.watching import Watchers
@@ -71,16 +76,14 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
     )
     rooms = Rooms(
-        settings,
-        Store(engine),
-        BlobStore(settings.blob_place),
-        reader,
-        KeyRing(engine),
+        settings, Store(engine), BlobStore(settings.blob_place), reader, KeyRing(engine), Board(engine),
         Watchers(settings.max_watchers),
-    )
+    )  # fmt: skip
     app.state.rooms = rooms
+    app.state.metrics = Metrics(rooms.store, rooms.board)
     routers = (
-        routes_datasets, routes_studies, routes_events, routes_pages, routes_theory, routes_limits, routes_health
+        routes_datasets, routes_studies, routes_events, routes_pages, routes_reconstructions, routes_theory,
+        routes_limits, routes_health,
     )  # fmt: skip
     for routes in routers:
         app.include_router(routes.router)
@@ -88,5 +91,7 @@ def create_app(settings: Settings) -> FastAPI:
     uploads = {routes_datasets.router.prefix: settings.max_upload_bytes + FORM_OVERHEAD}
     app.add_middleware(BodyLimit, limits=uploads, otherwise=settings.max_json_bytes)
     app.add_middleware(KeyGuard, rooms=rooms)
+    app.add_middleware(RequestLog, metrics=app.state.metrics)
+    app.add_middleware(SecurityHeaders)
     app.openapi = lambda: openapi_of(app, with_keys=settings.require_keys)  # type: ignore[method-assign]  # FastAPI's documented way
     return app

@@ -6,6 +6,8 @@ import hashlib
 import os
 import re
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -120,13 +122,28 @@ class _Objects:
         self._files, self._root = url_to_fs(url)
 
     def write(self, name: str, data: bytes) -> None:
-        self._files.pipe_file(f"{self._root}/{name}", data)
+        with _as_os_error():
+            self._files.pipe_file(f"{self._root}/{name}", data)
 
     def read(self, name: str) -> bytes:
-        return bytes(self._files.cat_file(f"{self._root}/{name}"))
+        with _as_os_error():
+            return bytes(self._files.cat_file(f"{self._root}/{name}"))
 
     def exists(self, name: str) -> bool:
-        return bool(self._files.exists(f"{self._root}/{name}"))
+        with _as_os_error():
+            return bool(self._files.exists(f"{self._root}/{name}"))
 
     def remove(self, name: str) -> None:
-        self._files.rm_file(f"{self._root}/{name}")
+        with _as_os_error():
+            self._files.rm_file(f"{self._root}/{name}")
+
+
+@contextmanager
+def _as_os_error() -> Iterator[None]:
+    """Each kind of object store raises errors of its own; whoever uses blobs knows those of a disk."""
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:
+        raise OSError(f"the object store cannot be used: {type(error).__name__}: {error}") from error

@@ -17,6 +17,7 @@ from service import keys
 from service.keys import Key, KeyRing
 from service.problems import Problem, problem_response
 from service.rooms import Rooms, RoomsOf
+from service.same_origin import check_origin
 from service.settings import Settings
 from service.store_asks import Terms
 
@@ -111,23 +112,30 @@ def _identify(rooms: Rooms, headers: Headers, method: str) -> Caller:
 
 
 class KeyGuard:
-    """ASGI middleware: with keys on, the body of a request is read only after its key was found good."""
+    """ASGI middleware: with keys on, the body of a request is read only after its key was found good; with keys off,
+    what another site's page makes a browser send is refused.
+    """
 
     def __init__(self, app: ASGIApp, rooms: Rooms) -> None:
         self._app, self._rooms = app, rooms
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 -- ASGI
-        guarded = scope["type"] == "http" and scope["method"] not in (*LOOKING, "OPTIONS")
-        if guarded and self._rooms.settings.require_keys:
+        if scope["type"] == "http":
             try:
-                headers = Headers(scope=scope)
-                caller = await run_in_threadpool(_identify, self._rooms, headers, scope["method"])
+                await self._check(scope)
             except Problem as error:
                 answer = problem_response(error.status, error.detail, error.errors, error.headers, error.kind)
                 await answer(scope, receive, send)
                 return
-            scope.setdefault("state", {})["caller"] = caller
         await self._app(scope, receive, send)
+
+    async def _check(self, scope: Scope) -> None:
+        headers = Headers(scope=scope)
+        if not self._rooms.settings.require_keys:
+            check_origin(headers)
+        elif scope["method"] not in (*LOOKING, "OPTIONS"):
+            caller = await run_in_threadpool(_identify, self._rooms, headers, scope["method"])
+            scope.setdefault("state", {})["caller"] = caller
 
 
 def _caller(request: Request, rooms: RoomsOf, scopes: SecurityScopes) -> Caller:

@@ -118,7 +118,7 @@ def report(
     try:
         if sentence := store.unready():
             raise ValueError(sentence)
-        write_report(store, BlobStore(settings.blob_dir), study, output)
+        write_report(store, BlobStore(settings.blob_place), study, output)
     except (OSError, ValueError) as error:
         _refuse(_sentence(error))
     typer.echo(f"report: {output}")

@@ -54,6 +54,8 @@ def pack(exhibits: Sequence[Exhibit], devices: Sequence[str]) -> bytes:
     arrays = {"words": np.array(json.dumps(words))}
     for place, one in enumerate(exhibits):
         arrays |= {f"values {place}": one.values, f"parameters {place}": one.parameters}
+        if one.distances is not None:
+            arrays[f"distances {place}"] = one.distances
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]  # numpy's stub takes the names for options
     return buffer.getvalue()
@@ -68,6 +70,7 @@ def unpack(data: bytes) -> Keepsake:
                 **{**told, "layers": tuple(LayerVariance(**layer) for layer in told["layers"])},
                 values=archive[f"values {place}"],
                 parameters=archive[f"parameters {place}"],
+                distances=archive.get(f"distances {place}"),
             )
             for place, told in enumerate(words["exhibits"])
         )

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from service.binding import check_binding, check_listener
 from service.lifeline import end_with_parent
+from service.logs import set_up
 from service.settings import Settings
 from service.stopping import ended_within, stopped_by_signals
 
@@ -37,7 +38,7 @@ def run_api(settings: Settings, host: str, port: int, fd: int | None) -> None:
     from service.app import create_app
 
     end_with_parent()
-    _log()
+    set_up(settings.log_format)
     _check(settings, host, fd)
     app = create_app(settings)
     config = uvicorn.Config(
@@ -57,25 +58,28 @@ def run_runner(settings: Settings) -> None:
     """Work on studies until SIGTERM; give back what is held, within ``drain_seconds``."""
     with stopped_by_signals() as stop, ended_within(stop, settings.drain_seconds):
         end_with_parent()
-        _log()
+        set_up(settings.log_format)
 
         from service.blobs import BlobStore
         from service.database import make_engine
         from service.runner import Runner
+        from service.runner_figures import Board, Figures
         from service.store import Store
         from workers.engine import Engine
+        from workers.gauge import MeasuredPool
         from workers.storage import open_storage
 
         database = make_engine(settings.url)
         store = Store(database)
         if not await_database(store, stop):
             return
-        pool = open_pool(settings)
+        pool = MeasuredPool(open_pool(settings))
+        name = f"{socket.gethostname()}:{os.getpid()}"
         try:
             runner = Runner(
                 store, BlobStore(settings.blob_place), Engine(pool, open_storage(settings.url)),
-                owner=f"{socket.gethostname()}:{os.getpid()}",
-                lease_seconds=settings.lease_seconds, capacity=settings.studies_at_once,
+                owner=name, lease_seconds=settings.lease_seconds, capacity=settings.studies_at_once,
+                figures=Figures(Board(database), name, pool.figures),
             )  # fmt: skip
             runner.run(stop, partial(_beat, settings.beat_file))
         finally:
@@ -136,7 +140,3 @@ def _check(settings: Settings, host: str, fd: int | None) -> None:
     else:
         with socket.socket(fileno=os.dup(fd)) as listener:
             check_listener(settings, listener)
-
-
-def _log() -> None:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")

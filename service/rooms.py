@@ -18,6 +18,7 @@ from service.keys import KeyRing
 from service.problems import Problem, shown
 from service.rate_limit import RateLimit
 from service.reader import Reader
+from service.runner_figures import Board
 from service.settings import Settings
 from service.store import Store
 from service.watching import Watchers
@@ -47,6 +48,7 @@ class Rooms:
     blobs: BlobStore
     reader: Reader
     keys: KeyRing
+    board: Board
     watchers: Watchers
     rate_limit: RateLimit = field(default_factory=RateLimit)
 

@@ -17,8 +17,8 @@ __all__ = ["router"]
 router = APIRouter(tags=["pages"])
 
 
-@router.get("/", summary="The start page", response_class=HTMLResponse)
-def show_start(rooms: RoomsOf, _caller: Reader) -> HTMLResponse:
+@router.get("/", response_class=HTMLResponse, include_in_schema=False)
+def show_start(rooms: RoomsOf, _: Reader) -> HTMLResponse:
     """Upload a file, choose families, start a study, watch it, open its report."""
     return _page(start.start_page(rooms.settings), start.SCRIPT)
 

@@ -21,6 +21,7 @@ from sqlalchemy.exc import OperationalError
 from service.blobs import BlobStore
 from service.keepsakes import pack
 from service.records import ClaimedStudy, LeaseLost
+from service.runner_figures import Figures
 from service.states import StudyState
 from service.store import Store
 from vi3nr.signals import Signal
@@ -50,6 +51,7 @@ class Runner:
         lease_seconds: a study whose runner is silent for so long may be claimed by another.
         capacity: studies held at the same time.
         only: claim this study and no other.
+        figures: counts what happens, for the metrics.
 
     """
 
@@ -63,7 +65,9 @@ class Runner:
         lease_seconds: float = 30.0,
         capacity: int = 4,
         only: str | None = None,
+        figures: Figures | None = None,
     ) -> None:
+        self._figures = figures
         self._store, self._blobs, self._engine = store, blobs, engine
         self._owner, self._lease_seconds, self._capacity, self._only = owner, lease_seconds, capacity, only
         self._held: dict[str, int] = {}  # study -> lease number
@@ -91,12 +95,16 @@ class Runner:
         self._renew()
         self._claim()
         for event in self._engine.step(timeout) if self._held else ():
+            if self._figures is not None:
+                self._figures.note(event)
             if event.study_id in self._held:
                 self._record(event, self._held[event.study_id])
         if time.monotonic() >= self._tell_at:
             self._tell_at = time.monotonic() + TELL_SECONDS
             for study_id in list(self._notes):
                 self._tell(study_id)
+        if self._figures is not None:
+            self._figures.tell(len(self._held))
 
     def _claim(self) -> None:
         """Take studies up, but not while there is nothing to train them on: another runner may have it."""
@@ -107,7 +115,7 @@ class Runner:
             if study is None:
                 self._claim_at = time.monotonic() + IDLE_SECONDS
                 return
-            log.info("study %s claimed under lease %d", study.id, study.lease_number)
+            log.info("study %s claimed under lease %d", study.id, study.lease_number, extra={"study_id": study.id})
             self._engine.abort(study.id)  # ours already, if we were too slow to renew it: begin anew
             self._held[study.id] = study.lease_number
             self._begin(study)
@@ -129,7 +137,7 @@ class Runner:
         except StorageUnavailableError:
             raise
         except Exception as error:
-            log.exception("study %s cannot begin", study.id)
+            log.exception("study %s cannot begin", study.id, extra={"study_id": study.id})
             self._drop(study.id)
             self._write(self._store.fail, study.id, study.lease_number, f"the study could not begin: {error}")
 
@@ -141,7 +149,7 @@ class Runner:
             word = _insist(partial(self._store.renew, study_id, lease, self._lease_seconds))
             if word == "ok":
                 continue
-            log.info("study %s is %s", study_id, word)
+            log.info("study %s is %s", study_id, word, extra={"study_id": study_id})
             self._drop(study_id)
             if word == "cancelling":
                 self._write(self._store.cancelled, study_id, lease)
@@ -165,11 +173,12 @@ class Runner:
                 self._write(self._store.complete, study_id, lease, self._with_keepsake(event))
                 self._drop(study_id)
             case StudyFailed():
-                log.error("study %s failed: %s", study_id, event.error)
+                log.error("study %s failed: %s", study_id, event.error, extra={"study_id": study_id})
                 self._write(self._store.fail, study_id, lease, event.error)
                 self._drop(study_id)
             case TrialFinished():
-                log.info("study %s %s trial %d %s", study_id, event.family, event.number, event.state)
+                ids = {"study_id": study_id, "family": event.family, "trial": event.number}
+                log.info("study %s %s trial %d %s", study_id, event.family, event.number, event.state, extra=ids)
 
     def _with_keepsake(self, event: StudyCompleted) -> StudyResult:
         """The result, which names where its report's pictures lie; a full disk costs the pictures, not the answer."""
@@ -184,7 +193,7 @@ class Runner:
         try:
             _insist(partial(write, study_id, lease, *facts))
         except LeaseLost:
-            log.warning("study %s was claimed by another runner: dropped", study_id)
+            log.warning("study %s was claimed by another runner: dropped", study_id, extra={"study_id": study_id})
             self._drop(study_id)
 
     def _drop(self, study_id: str) -> None:

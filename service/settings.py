@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 from urllib.parse import quote
 
 from pydantic import Field
@@ -63,6 +64,10 @@ class Settings(BaseSettings):
     webhook_attempts: int = Field(default=8, gt=0, description="after which a webhook is given up")
     webhook_pause_seconds: float = Field(
         default=5.0, gt=0, description="before a webhook's second attempt; four times as long before each next one"
+    )
+
+    log_format: Literal["auto", "json", "text"] = Field(
+        default="auto", description="of log lines; auto: text on a terminal, JSON elsewhere"
     )
 
     ray_address: str = Field(

@@ -260,6 +260,14 @@ class Store:
         with self._reader.connect() as connection:
             return mismatch(current_version(connection))
 
+    def study_counts(self) -> dict[str, int]:
+        """Studies by state."""
+        return self._read(store_studies.counts)
+
+    def trial_counts(self) -> dict[str, int]:
+        """Trials by state, of all studies."""
+        return self._read(trial_records.counts)
+
     def _read(self, work: Callable[[Session], T]) -> T:
         return transact(self._reader, work)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import CursorResult, Update, select, update
+from sqlalchemy import CursorResult, Update, func, select, update
 from sqlalchemy.orm import Session, defer
 
 from service.cursors import Position, page_of
@@ -17,7 +17,7 @@ from service.states import TRANSITIONS, StudyState
 from workers.plan import StudyPlan
 from workers.result import StudyResult
 
-__all__ = ["add", "by_id", "cancel", "changed", "kin", "page", "result", "same", "transition"]
+__all__ = ["add", "by_id", "cancel", "changed", "counts", "kin", "page", "result", "same", "transition"]
 
 
 def changed(session: Session, statement: Update) -> bool:
@@ -111,3 +111,9 @@ def cancel(session: Session, study_id: str) -> Study | None:
     if not changed(session, transition("cancel_waiting", study_id).values(finished=clock())):
         changed(session, transition("cancel_running", study_id))
     return by_id(session, study_id)
+
+
+def counts(session: Session) -> dict[str, int]:
+    """Studies by state."""
+    rows = session.execute(select(StudyRow.state, func.count()).group_by(StudyRow.state))
+    return {str(state): int(count) for state, count in rows}

@@ -14,14 +14,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import DateTime, Float, Integer, Row, Select, String, column, inspect, select, table
+from sqlalchemy import DateTime, Float, Integer, Row, Select, String, column, func, inspect, select, table
 from sqlalchemy.orm import Session
 
 from service.cursors import BadCursorError
 from service.records import Page, Study
 from workers.response import AxisRange, Observation
 
-__all__ = ["TABLES", "Trial", "observed", "optuna_name", "page"]
+__all__ = ["TABLES", "Trial", "counts", "observed", "optuna_name", "page"]
 
 STUDIES = table("studies", column("study_id", Integer), column("study_name", String))
 TRIALS = table(
@@ -128,6 +128,18 @@ def observed(session: Session, study: Study, family: str) -> tuple[tuple[AxisRan
     )
 
 
+def counts(session: Session) -> dict[str, int]:
+    """Trials by state, of all studies."""
+    if not inspect(session.connection()).has_table(VALUES.name):
+        return {}
+    rows = session.execute(select(TRIALS.c.state, func.count()).group_by(TRIALS.c.state))
+    return {_word(state): count for state, count in rows}
+
+
+def _word(state: str) -> str:
+    return "failed" if state == "FAIL" else state.lower()
+
+
 def _trials(names: tuple[str, ...], after: int, limit: int) -> Select[Any]:
     return (
         select(TRIALS, STUDIES.c.study_name, VALUES.c.value)
@@ -143,7 +155,7 @@ def _trial(row: Row[Any], family: str, parameters: dict[str, float], attributes:
     return Trial(
         family=family,
         number=row.number,
-        state="failed" if row.state == "FAIL" else row.state.lower(),
+        state=_word(row.state),
         score=row.value,
         parameters=parameters,
         attributes=attributes,

@@ -14,7 +14,7 @@ from vi3nr.signals import Signal
 from workers.events import Event, Run, StudyCompleted, StudyFailed, StudyProgressed
 from workers.plan import StudyPlan
 from workers.pool import Device, DeviceLost, Pool, TurnDone
-from workers.scheduler import LEG_SECONDS, TURN_SECONDS, FairShare, Pace, turn_steps
+from workers.scheduler import LEG_SECONDS, REPORT_STEPS, TURN_SECONDS, FairShare, Pace, turn_steps
 from workers.seats import Resident, Seat
 from workers.storage import Fence, StorageUnavailableError, TrialStorage, persistently
 from workers.study import StudyProgram
@@ -143,9 +143,10 @@ class Engine:
     def _play(self, device_id: str, seat: Seat, admitted: Sequence[Resident]) -> None:
         """Begin a turn to the nearest report."""
         kinds = [resident.kind for resident in seat.residents.values()]
-        leg = self._pace.most_steps(kinds, LEG_SECONDS)
-        steps = turn_steps(resident.position for resident in seat.residents.values())
-        steps = min(steps, self._pace.most_steps(kinds, TURN_SECONDS))
+        fewest = max(resident.job.fewest_steps for resident in seat.residents.values())
+        leg = max(2 * fewest, 2 * REPORT_STEPS, self._pace.most_steps(kinds, LEG_SECONDS))
+        positions = [resident.position for resident in seat.residents.values()]
+        steps = turn_steps(positions, self._pace.most_steps(kinds, TURN_SECONDS), fewest)
         self._pool.start(device_id, seat.turn(tuple(resident.admission(leg) for resident in admitted), steps))
 
     def _held(self) -> Counter[str]:

@@ -9,8 +9,9 @@ import logging
 import math
 from collections.abc import Sequence
 
+from vi3nr.shapes import shape_grid
 from vi3nr.signals import Signal
-from workers.exhibits import Exhibit, LayerVariance, Trained, shown_points
+from workers.exhibits import SHAPE_SIDE, Exhibit, LayerVariance, Trained, shown_points
 
 __all__ = ["exhibits"]
 
@@ -47,7 +48,11 @@ def _exhibit(one: Trained, signal: Signal) -> Exhibit:
     most = max(2, min(most, int(MOST_OPERATIONS / len(one.parameters))))
     stride = _stride(signal.shape, most)
     chosen = signal.coordinates[shown_points(signal.shape, stride)]
-    values = values_at(network_of(one.config, one.parameters), chosen)
+    network = network_of(one.config, one.parameters)
+    values = values_at(network, chosen)
+    grid = None
+    if "inside" in signal.extras and most >= SHAPE_SIDE**3 // 4:
+        grid = values_at(network, shape_grid(SHAPE_SIDE))[:, 0]
     found = diagnose(one.config, signal, networks=NETWORKS, points=max(16, min(MOST_DIAGNOSED, most // (3 * NETWORKS))))
     layers = tuple(
         LayerVariance(
@@ -62,7 +67,7 @@ def _exhibit(one: Trained, signal: Signal) -> Exhibit:
         )
         for layer in found.layers
     )
-    return Exhibit(one.family, one.arm, one.kind, one.seed, stride, values, one.parameters, layers)
+    return Exhibit(one.family, one.arm, one.kind, one.seed, stride, values, one.parameters, layers, grid)
 
 
 def _stride(shape: tuple[int, ...], most: int) -> int:

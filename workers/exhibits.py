@@ -9,7 +9,9 @@ import numpy as np
 
 from vi3nr.config import InitConfig
 
-__all__ = ["Exhibit", "LayerVariance", "Trained", "shown_points"]
+__all__ = ["SHAPE_SIDE", "Exhibit", "LayerVariance", "Trained", "shown_points"]
+
+SHAPE_SIDE = 48  # points along an axis of the grid that a shape's surface is taken from
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class Exhibit:
     values: np.ndarray
     parameters: np.ndarray
     layers: tuple[LayerVariance, ...]
+    distances: np.ndarray | None = None  # of a shape: signed distances at ``vi3nr.shapes.shape_grid(SHAPE_SIDE)``
 
 
 def shown_points(shape: tuple[int, ...], stride: int) -> np.ndarray:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from vi3nr.ensemble.interface import Member, Recipe
 from workers.objective import Objective
 from workers.pool import Group
-from workers.scheduler import segment_length
+from workers.scheduler import fewest_steps, segment_length
 
 __all__ = ["MAX_ATTEMPTS", "Job", "Setting"]
 
@@ -24,6 +24,16 @@ class Setting:
     widths: tuple[int, ...]
     recipe: Recipe
     objective: Objective
+    points: int  # of the signal
+
+    def segment(self, horizon: int) -> int:
+        """Steps between the reports of a training of ``horizon`` steps."""
+        return segment_length(horizon, self.fewest_steps)
+
+    @property
+    def fewest_steps(self) -> int:
+        """Steps between two scores over all points."""
+        return fewest_steps(self.points, self.recipe.batch_size)
 
 
 @dataclass(frozen=True)
@@ -36,10 +46,11 @@ class Job:
     group: Group
     member: Member
     segment: int
+    fewest_steps: int  # of a turn and of a leg that do not end on that grid
     decisions: frozenset[int] = frozenset()
 
     @staticmethod
     def of(setting: Setting, member: Member, horizon: int, decisions: frozenset[int] = frozenset()) -> Job:
         """The job of a member whose full way is ``horizon`` steps."""
         group = Group(setting.signal_key, setting.widths, setting.family, setting.recipe)
-        return Job(group, member, segment_length(horizon), decisions)
+        return Job(group, member, setting.segment(horizon), setting.fewest_steps, decisions)

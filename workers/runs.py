@@ -14,7 +14,6 @@ from workers.confirm import Scores
 from workers.events import Event, Run, RunFinished
 from workers.jobs import MAX_ATTEMPTS, Job, Setting
 from workers.objective import Curve
-from workers.scheduler import segment_length
 
 __all__ = ["CONTINUATION", "RunPhase", "Wish"]
 
@@ -45,7 +44,7 @@ class RunPhase:
 
     def __init__(self, setting: Setting, recorded: Iterable[Run], outbox: list[Event]) -> None:
         self._setting, self._outbox = setting, outbox
-        self._segment = segment_length(setting.recipe.steps)
+        self._segment = setting.segment(setting.recipe.steps)
         self._runs = {(run.arm, run.replicate): run for run in recorded}
         self._live: dict[str, _Live] = {}
         self._attempts: Counter[tuple[str, int]] = Counter()

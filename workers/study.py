@@ -182,7 +182,9 @@ def _family_program(
     outbox: list[Event],
 ) -> FamilyProgram:
     widths = plan.network.widths(signal.coordinates.shape[1], signal.values.shape[1])
-    setting = Setting(plan.study_id, family.family, signal_key, widths, plan.recipe, plan.objective)
+    setting = Setting(
+        plan.study_id, family.family, signal_key, widths, plan.recipe, plan.objective, signal.values.shape[0]
+    )
     space = SearchSpace.for_family(family, signal)
     search = FamilySearch(
         storage,

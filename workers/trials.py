@@ -14,7 +14,6 @@ from workers.events import Event, TrialFinished
 from workers.jobs import MAX_ATTEMPTS, Job, Setting
 from workers.outcomes import Asked, Outcome
 from workers.race import BY_CLOCK, Contender
-from workers.scheduler import segment_length
 from workers.search import FamilySearch
 from workers.search_policy import pruning_steps
 from workers.search_space import SearchSpace
@@ -61,7 +60,7 @@ class TrialPhase:
     ) -> None:
         self._setting, self._search, self._space, self._moments = setting, search, space, moments
         self._steps, self._finalists, self._outbox = search_steps, finalists, outbox
-        self._segment = segment_length(search_steps)
+        self._segment = setting.segment(search_steps)
         self._over: str | None = None
         self._live: dict[str, _Live] = {}
         self._states: dict[int, MemberState] = {}  # by order, of the present best only

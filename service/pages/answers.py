@@ -73,6 +73,10 @@ def _tiles(family: FamilyResult, unit: str) -> list[Tile]:
         ends = words.between(gain, unit).replace("-", "\u2212")
         against = family.comparison.baseline.removeprefix(f"{family.family} ")
         tiles.append(
-            Tile("gain", words.signed(gain.mean, unit), f"over {against}" + (f"; 95 %: {ends}" if ends else ""))
+            Tile(
+                "gain",
+                f"{words.signed(gain.mean, unit)} {unit}",
+                f"over {against}" + (f"; 95 %: {ends}" if ends else ""),
+            )
         )
     return tiles

@@ -118,7 +118,7 @@ def line_chart(chart: Chart, lines: Sequence[Line]) -> Markup:
     for line, rows in shown:
         parts += _draw(line, rows, x, y)
     entries = sorted(
-        ((line, line.label) for line, _ in shown if line.label), key=lambda entry: RANK.index(entry[0].style)
+        ((line, line.label) for line, _ in shown if line.label), key=lambda entry: RANK.index(entry[0].style.split()[0])
     )
     return svg(chart, parts, [_key(line, label) for line, label in entries] + _shade_key(chart), HEIGHT)
 

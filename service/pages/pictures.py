@@ -1,22 +1,21 @@
-"""What networks make of a signal, by its kind: each kind registers a function that lays out its section.
-
-A new kind adds one function to ``KINDS``; its layout may be pictures (``Picture``) or any HTML of its own.
-"""
+"""What the sections of all kinds of signals are made of, and the section of an image."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from markupsafe import Markup
 
+from service.pages import words
 from service.pages.colours import picture_uri, viridis
 from vi3nr.signals import Signal
 from workers.exhibits import Exhibit, shown_points
 
-__all__ = ["KINDS", "Picture", "Reconstructions", "Shown", "reconstructions"]
+__all__ = ["Picture", "Reconstructions", "Shown", "colour_bar", "image_section", "nth", "psnr_of"]
 
 ENLARGE = 128  # a smaller picture shows its pixels
 
@@ -57,13 +56,7 @@ class Reconstructions:
     scale: Markup  # of the colours
 
 
-def reconstructions(signal: Signal, shown: Sequence[Shown], name: str) -> Reconstructions | None:
-    """The section of this kind of signal; None for a kind that has no section yet, or without exhibits."""
-    layout = KINDS.get(signal.kind)
-    return None if layout is None or not shown else layout(signal, shown, name)
-
-
-def _image(signal: Signal, shown: Sequence[Shown], name: str) -> Reconstructions:
+def image_section(signal: Signal, shown: Sequence[Shown], name: str, __: Mapping[str, Any]) -> Reconstructions:
     """Original, reconstructions, and error maps on one scale."""
     stride = max(one.exhibit.stride for one in shown)
     truth = _pixels(signal, signal.values[shown_points(signal.shape, stride)], stride)
@@ -74,33 +67,38 @@ def _image(signal: Signal, shown: Sequence[Shown], name: str) -> Reconstructions
     pictures = [Picture("Original", f"{signal.shape[1]} x {signal.shape[0]} pixels", f"The original picture, {name}",
                         picture_uri(truth), width, height)]  # fmt: skip
     for one, pixels in found:
-        psnr = _psnr(one.exhibit, signal)
+        psnr = psnr_of(one.exhibit, signal)
         pictures.append(
             Picture(one.title, f"{psnr:.2f} dB, seed {one.exhibit.seed}", f"Reconstruction by {one.title}",
                     picture_uri(pixels), width, height)
         )  # fmt: skip
     for (one, _), error in zip(found, errors, strict=True):
         pictures.append(
-            Picture(f"Error of {one.title}", f"mean {error.mean():.2%} of the range",
+            Picture(f"Error of {one.title}", f"mean {words.percent(float(error.mean()), 2)} of the range",
                     f"Error map of {one.title}: bright where it is far from the original",
                     picture_uri(viridis(error / top)), width, height, error=True)
         )  # fmt: skip
-    thinned = f" Every {stride}th pixel of each row and column is shown." if stride > 1 else ""
+    thinned = f" {nth(stride)} pixel of each row and column is shown." if stride > 1 else ""
     note = (
-        f"Error: mean over the channels of the absolute difference, on one scale from 0 (dark) to {top:.1%} of the "
-        f"range (bright); 99.5 % of the pixels lie on it.{thinned}"
+        "Error: mean over the channels of the absolute difference, on one scale from 0 (dark) to "
+        f"{words.percent(top, 1)} of the range (bright); 99.5 % of the pixels lie on it.{thinned}"
     )
-    return Reconstructions(tuple(pictures), Markup(""), note, _colour_bar(f"{top:.1%}"))
+    return Reconstructions(tuple(pictures), Markup(""), note, colour_bar(words.percent(top, 1)))
 
 
-def _colour_bar(top: str) -> Markup:
-    """The scale of an error map."""
+def nth(stride: int) -> str:
+    """``Every second``, ``Every third``, ``Every 4th``."""
+    return f"Every {({2: 'second', 3: 'third'}).get(stride, f'{stride}th')}"
+
+
+def colour_bar(top: str, bottom: str = "0") -> Markup:
+    """The scale of a map in colours."""
     bar = picture_uri(viridis(np.linspace(0.0, 1.0, 64)[None]))
     return Markup(
         "<svg class='chart' viewBox='0 0 240 34'><image x='0' y='0' width='240' height='14' "
-        "preserveAspectRatio='none' href='{}'/><text class='tick' x='0' y='30'>0</text>"
+        "preserveAspectRatio='none' href='{}'/><text class='tick' x='0' y='30'>{}</text>"
         "<text class='tick' x='240' y='30' text-anchor='end'>{}</text></svg>"
-    ).format(bar, top)
+    ).format(bar, bottom, top)
 
 
 def _values(exhibit: Exhibit, signal: Signal, stride: int) -> np.ndarray:
@@ -122,11 +120,8 @@ def _flat(pixels: np.ndarray) -> np.ndarray:
     return pixels.reshape(*pixels.shape[:2], -1).astype(np.float64)
 
 
-def _psnr(exhibit: Exhibit, signal: Signal) -> float:
+def psnr_of(exhibit: Exhibit, signal: Signal) -> float:
     """Over the points shown, for values in [-1, 1]; unclipped as scores are."""
     truth = signal.values[shown_points(signal.shape, exhibit.stride)]
     mse = float(np.square(exhibit.values.astype(np.float64) - truth).mean())
     return 10.0 * math.log10(4.0 / mse) if mse > 0.0 else math.inf
-
-
-KINDS: dict[str, Callable[[Signal, Sequence[Shown], str], Reconstructions]] = {"image": _image}

@@ -19,7 +19,8 @@ from service.pages.answers import Answer, answer_of
 from service.pages.arm_plot import arm_plot
 from service.pages.assets import policy, render
 from service.pages.layer_plots import curve_plot, variance_plot
-from service.pages.pictures import Reconstructions, Shown, reconstructions
+from service.pages.pictures import Reconstructions, Shown
+from service.pages.sections import reconstructions
 from service.pages.surface_plots import axis_plots, plane_plot, trial_plot
 from service.records import Dataset, Study
 from service.states import FINISHED
@@ -160,7 +161,7 @@ def _family(
         _search(store, study, family.family),
         curve_plot([r for r in runs if r.family == family.family], family.winner.name, usual, names, result.steps),
         arm_plot(family, result.unit),
-        None if signal is None else reconstructions(signal, shown, dataset.name),
+        None if signal is None else reconstructions(signal, shown, dataset.name, dataset.meta),
         [
             LayersBlock(one.title, one.exhibit, (
                 variance_plot(one.exhibit.layers, "preactivation"), variance_plot(one.exhibit.layers, "gradient"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from service.pages.assets import render
+from service.reading.kinds import KINDS
 from service.schemas import Confirm, NetworkRequest, Search, Training
 from service.settings import Settings
 
@@ -23,4 +24,4 @@ def start_page(settings: Settings) -> str:
         ("seeds", "Seeds of the confirmation", confirm.seeds, 2, settings.max_seeds),
         ("seed", "Seed of the search", search.seed, 0, 2**53 - 1),
     ]
-    return render("start.html", SCRIPT, numbers=numbers)
+    return render("start.html", SCRIPT, numbers=numbers, kinds=KINDS)

@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 
 from service.records import Study
+from workers.response import AxisResponse
 from workers.result import Arm, Interval
 
-__all__ = ["arm_name", "between", "digits", "duration", "mean", "number", "progress", "rule_name", "scale", "signed"]
+__all__ = [
+    "arm_name", "basin", "between", "digits", "duration", "mean", "number", "percent", "progress", "rule_name", "scale",
+    "signed",
+]  # fmt: skip
 
 PHASES = {
     "search": "Searching",
@@ -34,8 +38,25 @@ def between(one: Interval, unit: str) -> str:
 
 
 def signed(value: float, unit: str) -> str:
-    """``+1.24 dB``, with a true minus sign."""
-    return f"{value:+.{digits(unit)}f} {unit}".replace("-", "\u2212")
+    """``+1.24``, with a true minus sign."""
+    return f"{value:+.{digits(unit)}f}".replace("-", "\u2212")
+
+
+def percent(share: float, places: int = 0) -> str:
+    """``3.5 %``."""
+    return f"{100 * share:.{places}f} %"
+
+
+def basin(axis: AxisResponse) -> str:
+    """How far one may move along an axis."""
+    low, high = number(axis.basin.low), number(axis.basin.high)
+    if axis.basin.open_below and axis.basin.open_above:
+        where = f"Good over the whole searched range, {low} to {high}"
+    elif axis.basin.open_below:
+        where = f"Good up to {high}"
+    else:
+        where = f"Good from {low} on" if axis.basin.open_above else f"Good from {low} to {high}"
+    return f"{where}. Importance {percent(axis.importance)}."
 
 
 def scale(family: str, sigma_a: float) -> str:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from starlette.testclient import TestClient
 
 from service.app import create_app
+from service.blobs import BlobStore
 from service.settings import Settings
 from service.states import FINISHED, TRANSITIONS, StudyState
 
@@ -70,7 +75,7 @@ def test_every_endpoint_is_documented(client: TestClient) -> None:
         for path, operations in schema["paths"].items()
         for method, operation in operations.items()
     }
-    assert len(seen) == 18
+    assert len(seen) == 19
     for operation in seen.values():
         assert operation["tags"]
         assert operation["summary"]
@@ -99,3 +104,20 @@ def test_no_transition_leaves_a_finished_state_and_every_state_is_reached() -> N
     sources = {source for step in TRANSITIONS.values() for source in step.sources}
     assert sources == set(StudyState) - FINISHED
     assert {step.target for step in TRANSITIONS.values()} == set(StudyState)
+
+
+@pytest.mark.parametrize(("number", "status"), [(errno.ENOSPC, 507), (errno.EDQUOT, 507), (errno.EIO, 500)])
+def test_a_full_disk_is_told_as_such(
+    client: TestClient, encode: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch, number: int, status: int
+) -> None:
+    """An upload that cannot be kept for want of room: 507 with Retry-After, and no dataset; another fault is a 500."""
+
+    def put(*_: object) -> str:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(BlobStore, "put", put)
+    answer = client.post("/v1/datasets", files={"files": ("a.png", encode(), "image/png")})
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert ("retry-after" in answer.headers) == (status == 507)
+    assert client.get("/v1/datasets").json()["items"] == []

@@ -5,16 +5,19 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import psutil
 import pytest
 import torch
 
 from vi3nr.activations import activation, families, family_of
 from vi3nr.baselines import baseline_config
+from vi3nr.config import InitConfig
 from vi3nr.ensemble.cpu import CpuEnsemble
 from vi3nr.ensemble.interface import Member, Recipe
 from vi3nr.ensemble.kernels import FusedKernel, GenericKernel, Kernel, Plane, kernel_for
 from vi3nr.ensemble.reference import ReferenceEnsemble
-from vi3nr.ensemble.tiles import tile_slices
+from vi3nr.ensemble.slots import parameter_count
+from vi3nr.ensemble.tiles import TiledNetwork, tile_slices
 from vi3nr.signals import Signal
 
 UGLY = [0.0, -0.0, 1e-30, 1e-8, -1e-4, 0.03, 0.4999, 0.5, -0.5001, 1.0, -3.0, 9.0, -13.5, 40.0, 300.0, -5e4]
@@ -161,3 +164,40 @@ def test_tiles_change_nothing_but_rounding(monkeypatch: pytest.MonkeyPatch) -> N
         ensemble.admit(Member("a", config, 0, 1e-3, 20))
         states.append(ensemble.advance(20)[0].state.parameters)
     np.testing.assert_allclose(states[0], states[1], rtol=0, atol=1e-11)
+
+
+def a_setting(width: int, points: int, family: str = "gaussian") -> tuple[Signal, InitConfig]:
+    x, y = (np.random.default_rng(0).uniform(-1, 1, (points, axes)).astype(np.float32) for axes in (2, 3))
+    return Signal(x, y, "image", (points,)), baseline_config("xavier", activation(family, 0.3), (2, width, width, 3))
+
+
+def test_a_report_is_the_first_half_of_the_next_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten steps in ten segments go forward eleven times: once a step, and once more for the last report."""
+    signal, config = a_setting(8, 100)
+    passes = []
+    predict = TiledNetwork.predict
+    monkeypatch.setattr(TiledNetwork, "predict", lambda *args: (passes.append(1), predict(*args))[1])
+    ensemble = CpuEnsemble(signal, widths=config.widths, family="gaussian", recipe=Recipe(10), capacity=1)
+    ensemble.admit(Member("a", config, 0, 1e-3, 10))
+    for _ in range(10):
+        ensemble.advance(1)
+    assert ensemble.free_slots == 1
+    assert len(passes) == 11
+
+
+def test_memory_does_not_grow_with_the_number_of_members() -> None:
+    """A hundred members of 400 KB each, one after the other in two slots, leave less than ten of them behind."""
+    signal, config = a_setting(180, 300)
+    ensemble = CpuEnsemble(signal, widths=config.widths, family="gaussian", recipe=Recipe(2), capacity=2)
+
+    def train(names: range) -> int:
+        for name in names:
+            ensemble.admit(Member(f"{name}", config, name, 1e-3, 2))
+            if not ensemble.free_slots:
+                ensemble.advance(1)
+                ensemble.advance(1)
+        return psutil.Process().memory_full_info().uss
+
+    before = train(range(20))
+    size = 3 * 4 * parameter_count(config.widths)
+    assert train(range(20, 120)) - before < 10 * size

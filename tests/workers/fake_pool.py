@@ -41,6 +41,7 @@ class FakePool:
         slots: of each device.
         score: what a config comes to; None for a member that diverges.
         loss: chance that a turn ends with the device's death.
+        pace: seconds that a step is said to take.
         seed: of the order in which turns end and of the deaths.
     """
 
@@ -50,14 +51,16 @@ class FakePool:
         *,
         score: Callable[[InitConfig, int], float | None] = landscape,
         loss: float = 0.0,
+        pace: float = 0.01,
         seed: int = 0,
     ) -> None:
-        self._score, self._loss, self._random = score, loss, random.Random(seed)
+        self._score, self._loss, self._pace, self._random = score, loss, pace, random.Random(seed)
         self._slots: dict[str, int] = {}
         self._members: dict[str, dict[str, tuple[Admission, int]]] = {}
         self._busy: dict[str, Turn] = {}
         self.signals: dict[str, Signal] = {}
         self.trained: list[Member] = []  # everything that was ever admitted
+        self.turns: list[tuple[int, int]] = []  # of each: empty slots, steps
         self.losses = 0
         self._opened = 0
         for count in slots:
@@ -95,6 +98,7 @@ class FakePool:
         if not members or turn.steps < 1:
             raise RuleBrokenError(f"an empty turn: {len(members)} members, {turn.steps} steps")
         self._busy[device_id] = turn
+        self.turns.append((self._slots[device_id] - len(members), turn.steps))
 
     def wait(self, timeout: float) -> list[TurnDone | DeviceLost]:
         if not self._busy:
@@ -161,6 +165,6 @@ class FakePool:
             members[key] = (admission, step)
             if finished:
                 del members[key]
-            seconds = 0.01 * (step - begin)
+            seconds = self._pace * (step - begin)
             reports.append(Progress(key, step, score, score, step, diverged, finished, seconds, state))
         return reports

@@ -17,6 +17,7 @@ from workers.events import StudyProgressed
 from workers.objective import Objective
 from workers.plan import BiasChoice, Budget, FamilyPlan, Range
 from workers.runs import CONTINUATION
+from workers.scheduler import LEG_SECONDS, TURN_SECONDS
 from workers.seeds import confirmation_seed
 from workers.storage import open_storage
 
@@ -287,6 +288,71 @@ def test_a_trial_is_asked_for_only_when_a_slot_is_free(storage, slots):
         assert running <= sum(slots) + (pool.ending if max(slots) > 1 else 0)
         most = max(most, running)
     assert most > 0
+
+
+def test_turns_of_a_minibatch_are_long_enough_for_their_score(storage):
+    """However slow a step is: a turn runs to the next report, or as many steps as make its score cost 2 %."""
+    points, batch_size = len(SIGNAL.values), 16
+    fewest = 18 * points // batch_size
+    pool = FakePool((1,), pace=1.0)
+    engine = Engine(pool, storage)
+    recipe = Recipe(8 * fewest, batch_size=batch_size)
+    engine.add(plan("minibatch", recipe=recipe, search_steps=3 * fewest, trials=3), SIGNAL, [], lease=1)
+    drive(engine, Record())
+    assert min(steps for _, steps in pool.turns) >= fewest
+
+
+def test_a_late_study_waits_for_a_leg_and_not_for_a_training(storage):
+    """On one slot that a training of hours holds, a newcomer trains after about ten seconds, and both go on."""
+    pool = FakePool((1,), pace=0.1)
+    engine = Engine(pool, storage)
+    engine.add(plan("hours", recipe=Recipe(100_000), search_steps=100_000, trials=2), SIGNAL, [], lease=1)
+    record = drive(engine, Record(), lambda steps: steps == 10)
+    engine.add(plan("late", trials=3, seeds=2), SIGNAL, [], lease=1)
+    before = sum(steps for _, steps in pool.turns)
+    drive(engine, record, lambda _: "late" in pool.trained[-1].key)
+    waited = 0.1 * (sum(steps for _, steps in pool.turns[:-1]) - before)
+    assert waited <= LEG_SECONDS + TURN_SECONDS
+    drive(engine, record, lambda _: "late" in record.results)
+    assert engine.studies == ("hours",)
+    assert not [trial for trial in record.trials if trial.study_id == "hours"], "its first training is not over yet"
+
+
+@pytest.mark.parametrize("slots", [(1, 1), (5,), (2, 3)])
+def test_no_slot_stays_empty_while_a_study_has_trials_to_give(storage, slots):
+    """Every turn of the search starts with all slots of its device taken: who ended has been replaced."""
+    pool = FakePool(slots)
+    engine = Engine(pool, storage)
+    engine.add(plan(f"refilled {slots}", trials=20), SIGNAL, [], lease=1)
+    record = Record()
+    drive(engine, record, lambda _: len(pool.trained) >= 20)
+    assert {empty for empty, _ in pool.turns} == {0}
+    assert record.trials, "slots have been refilled"
+
+
+def test_asking_overlaps_with_training(storage):
+    """While a turn runs in which members end, their successors are asked for, and the next turn begins with them."""
+
+    class Slow(FakePool):
+        """A turn ends at the fourth look."""
+
+        looks = 0
+
+        def wait(self, timeout):
+            self.looks += 1
+            return [] if self.looks % 4 else super().wait(timeout)
+
+    pool = Slow((2,))
+    engine = Engine(pool, storage)
+    engine.add(plan("ahead", trials=8, search_steps=8), SIGNAL, [], lease=1)
+    asked_ahead = 0
+    for _ in range(60):
+        engine.step(0.0)
+        if pool.ending and pool.looks % 4 == 3:
+            running = sum(trial.state == TrialState.RUNNING for trial in trials_of(storage, "ahead"))
+            assert running == min(4, 8 - sum(t.state in COUNTED for t in trials_of(storage, "ahead")))
+            asked_ahead += running - 2
+    assert asked_ahead > 0
 
 
 def test_two_studies_share_device_time_fairly(storage):

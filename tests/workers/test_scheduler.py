@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.scheduler import FairShare, Pace, Position, segment_length, turn_steps
+from workers.scheduler import REPORT_STEPS, FairShare, Pace, Position, fewest_steps, segment_length, turn_steps
 
 POSITIONS = st.builds(
     lambda until, part, at: Position(min(int(at * until), until - 1), max(1, int(part * until)), until),
@@ -28,13 +28,39 @@ def test_a_training_gives_six_to_ten_reports(horizon):
     assert reports >= 6 or horizon < 30
 
 
-@given(st.lists(POSITIONS, min_size=1, max_size=8))
-def test_a_turn_moves_on_and_no_member_passes_its_report(positions):
-    """A turn has at least one step and ends at or before every member's next report; at its horizon, which may come
-    before, a member stops by itself.
+@given(st.integers(1, 10**7), st.none() | st.integers(1, 10**7), st.integers(1, 10**6))
+def test_reports_cost_at_most_two_percent(points, batch_size, horizon):
+    """A score goes forward over all points: a third of a step on all of them. Where steps see fewer points reports are
+    rarer, on every second, fourth or eighth line of the same grid; where they see all, the score's pass is part of the
+    next step.
     """
-    steps = turn_steps(positions)
-    assert steps >= 1
+    fewest, finest = fewest_steps(points, batch_size), segment_length(horizon)
+    segment = segment_length(horizon, fewest)
+    assert segment in (finest, 2 * finest, 4 * finest, 8 * finest)
+    seen = min(batch_size or points, points)
+    if seen == points:
+        assert (fewest, segment) == (1, finest)
+        return
+    cost = points / seen / 3.0  # of a score, in steps
+    assert cost <= 0.02 * fewest
+    assert cost <= 0.02 * segment or segment >= horizon  # at the very end there has to be one
+    assert segment == finest or segment // 2 < fewest
+
+
+def test_a_leg_of_the_fewest_steps_costs_two_percent():
+    """The score that ends a leg is a pass of its own."""
+    assert 0.02 * REPORT_STEPS >= 1.0 / 3.0
+
+
+@given(st.lists(POSITIONS, min_size=1, max_size=8), st.integers(1, 5000), st.integers(1, 500))
+def test_a_turn_moves_on_and_no_member_passes_its_report(positions, most, fewest):
+    """A turn has at least one step and ends at or before every member's next report; at its horizon, which may come
+    before, a member stops by itself. It is no longer than asked, unless what is left would be too short.
+    """
+    steps = turn_steps(positions, most, fewest)
+    assert 1 <= steps < max(most, fewest) + fewest
+    nearest = min(position.to_report for position in positions)
+    assert steps == nearest or (steps >= fewest and nearest - steps >= fewest)
     for position in positions:
         assert (position.step + steps - 1) // position.segment == position.step // position.segment
 
@@ -42,7 +68,7 @@ def test_a_turn_moves_on_and_no_member_passes_its_report(positions):
 def test_a_turn_of_nobody_is_refused():
     """An empty device has no turn."""
     with pytest.raises(ValueError, match="at least one member"):
-        turn_steps([])
+        turn_steps([], 10)
 
 
 def test_a_free_slot_goes_to_who_holds_fewest_then_to_who_was_served_least():
@@ -88,12 +114,12 @@ def test_a_turn_is_short_however_slow_a_step_is():
 
 @given(POSITIONS, st.integers(1, 10_000))
 def test_a_leg_ends_on_the_grid_of_reports_where_it_reaches_it(position, steps):
-    """A leg makes progress, never passes the horizon, and is about as long as asked: off the grid only where the next
-    line of the grid is further away.
+    """A leg makes progress, never passes the horizon and is no longer than asked: off the grid only where the next line
+    of the grid is further away, and then at least half as long as asked.
     """
     end = position.leg_end(steps)
     assert position.step < end <= min(position.until, position.step + steps)
-    assert end == position.until or end % position.segment == 0 or steps < position.segment
+    assert end == position.until or end % position.segment == 0 or steps / 2 <= end - position.step < position.to_report
 
 
 def test_the_scheduler_knows_neither_torch_nor_ray_nor_optuna():

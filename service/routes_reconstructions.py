@@ -1,0 +1,90 @@
+"""``/v1/studies/{id}/reconstruction``: what the trained networks of a study make of its signal, as files."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+
+from service.callers import Reader
+from service.give_back import FORMATS, Made
+from service.keepsakes import unpack
+from service.problems import Problem, documented
+from service.records import Study
+from service.rooms import Rooms, RoomsOf
+from service.study_queries import visible_study
+from vi3nr.signals import Signal
+from workers.exhibits import Exhibit
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/v1/studies", tags=["studies"])
+GONE = "what the networks made of the signal is no longer kept"
+MEDIA = {
+    one.media_type: {"schema": {"type": "string", "format": "binary"}} for of in FORMATS.values() for one in of.values()
+}
+
+
+@router.get(
+    "/{study_id}/reconstruction",
+    summary="The signal as a trained network gives it back",
+    response_class=Response,
+    responses={200: {"description": "the file", "content": MEDIA}, **documented(404, 409, 422)},
+)
+def show_reconstruction(
+    rooms: RoomsOf,
+    caller: Reader,
+    study_id: str,
+    family: Annotated[str | None, Query(max_length=64, description="left out: the best one")] = None,
+    arm: Annotated[str | None, Query(max_length=255, description="left out: the family's winner")] = None,
+    format: Annotated[
+        str | None, Query(max_length=8, description="image: png, npy; sound: wav, npy; array: png, npy")
+    ] = None,
+) -> Response:
+    """After a confirmation run. An image: a PNG, the original to the left; a sound: a WAV at its own rate; an array: a
+    PNG of a slice beside the original one, or an NPY in the upload's own units. Of a grid of more points than are kept
+    every second (third, ...) point along each axis is given, as the report shows it.
+    """
+    study = visible_study(rooms, caller, study_id)
+    dataset = rooms.store.dataset(study.dataset_id)
+    if dataset is None:
+        raise Problem(409, GONE, kind="gone")
+    forms = FORMATS.get(dataset.kind, {})
+    if not forms:
+        raise Problem(409, f"signals of the kind {dataset.kind} are not given back as files", kind="no-file")
+    if format is not None and format not in forms:
+        raise Problem.of_field("format", format, f"of the kind {dataset.kind} there are {', '.join(forms)}")
+    exhibit = _exhibit(rooms, study, family, arm)
+    form = forms[format or next(iter(forms))]
+    try:
+        signal = Signal.from_bytes(rooms.blobs.get(dataset.blob_key))
+    except KeyError:
+        raise Problem(409, GONE, kind="gone") from None
+    data = form.write(Made.of(signal, exhibit.values, exhibit.stride, dataset.meta))
+    name = re.sub("[^A-Za-z0-9.]+", "_", f"{study.id} {exhibit.arm}")[:100]
+    headers = {"Content-Disposition": f'inline; filename="{name}.{form.suffix}"', "X-Content-Type-Options": "nosniff"}
+    return Response(data, media_type=form.media_type, headers=headers)
+
+
+def _exhibit(rooms: Rooms, study: Study, family: str | None, arm: str | None) -> Exhibit:
+    """The network that is asked for. Raises Problem: 409 while there is none, 422 where there is no such one."""
+    result = rooms.store.result(study.id)
+    if result is None:
+        raise Problem(409, f"the study is {study.state.value}: nothing is given back yet", kind="no-best")
+    try:
+        kept = () if result.keepsake is None else unpack(rooms.blobs.get(result.keepsake)).exhibits
+    except KeyError:
+        kept = ()
+    if not kept:
+        raise Problem(409, GONE, kind="gone")
+    names = [one.family for one in result.families]
+    family = names[0] if family is None else family
+    if family not in names:
+        raise Problem.of_field("family", family, f"the study has {', '.join(names)}")
+    arms = {one.arm: one for one in kept if one.family == family}
+    arm = result.families[names.index(family)].winner.name if arm is None else arm
+    if arm not in arms:
+        known = ", ".join(arms) or "none"
+        raise Problem.of_field("arm", arm, f"of this family there are kept: {known}")
+    return arms[arm]
