@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from service.key_commands import keys
+from service.secret_commands import secrets
 from service.settings import Settings
 
 __all__ = ["app"]
@@ -23,7 +24,6 @@ app = typer.Typer(
 )
 database = typer.Typer(help="The service's database.", no_args_is_help=True)
 app.add_typer(database, name="db")
-secrets = typer.Typer(help="The secrets of a deployment.", no_args_is_help=True)
 app.add_typer(secrets, name="secrets")
 app.add_typer(keys, name="key")
 
@@ -248,14 +248,6 @@ def show_database(data_dir: DataDir = None, as_json: Json = False) -> None:
     else:
         typer.echo(reason or f"the database has schema version {found!r}, the newest")
     raise typer.Exit(int(reason is not None))
-
-
-@secrets.command("init")
-def init_secrets(folder: Annotated[Path, typer.Argument(help="Where to.")] = Path("secrets")) -> None:
-    """Write the passwords and the token that docker-compose.yml expects; what is there stays as it is."""
-    from service.secret_files import make_secrets
-
-    typer.echo(f"{folder}: made {', '.join(make_secrets(folder)) or 'nothing, all are there'}")
 
 
 @app.command()

@@ -28,7 +28,7 @@ class Refuse:
             raise ModuleNotFoundError(f"{name} is not in requirements-api.lock", name=name)
 
 
-assert {"torch", "ray", "optuna", "optuna_dashboard", "alembic", "numba", "skimage"} <= foreign
+assert {"torch", "ray", "optuna", "optuna_dashboard", "alembic", "numba"} <= foreign
 from starlette.testclient import TestClient
 sys.meta_path.insert(0, Refuse())
 import uvicorn, psycopg
