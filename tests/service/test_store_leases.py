@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 from studies_to_store import EXPIRED, LONG, claimed, note, queued, result, run, state
 
 from service.database import upgrade
@@ -68,6 +68,23 @@ def test_a_renewed_lease_does_not_expire(store: Store) -> None:
     study_id, number = claimed(store, EXPIRED)
     assert store.renew(study_id, number, LONG) == "ok"
     assert store.claim("runner two", LONG) is None
+
+
+@pytest.mark.parametrize(("jump", "free"), [(-3600.0, True), (3600.0, True), (-10.0, False)])
+def test_a_clock_that_jumps_leaves_no_study_stuck(store: Store, engine: Engine, jump: float, free: bool) -> None:
+    """An hour forwards or back: the study can be claimed again at once; a small step back does not end a lease."""
+    study_id, number = claimed(store, 60.0)
+    with engine.execution_options(vi3nr_writes=True).begin() as connection:
+        connection.execute(text("UPDATE vi3nr_studies SET lease_until = lease_until - :jump"), {"jump": jump})
+    assert (store.claim("runner two", LONG) is not None) == free
+    assert store.renew(study_id, number, LONG) == ("lost" if free else "ok")
+
+
+def test_no_lease_is_longer_than_the_longest(store: Store) -> None:
+    """It could not be told from one that a clock left behind."""
+    queued(store)
+    with pytest.raises(ValueError, match="at most 120, got 121"):
+        store.claim("me", 121)
 
 
 def test_a_stale_lease_writes_nothing(store: Store) -> None:
