@@ -168,7 +168,7 @@ def test_several_runners_share_the_studies(house):
 def away(monkeypatch):
     """Say when the database refuses: ``away.append(n)`` refuses n calls of the store in a row."""
     left = []
-    transact = store_module._transact
+    transact = store_module.transact
 
     def refuse(*arguments):
         if left and left[0] > 0:
@@ -176,7 +176,7 @@ def away(monkeypatch):
             raise OperationalError("SELECT", {}, Exception("server closed the connection unexpectedly"))
         return transact(*arguments)
 
-    monkeypatch.setattr(store_module, "_transact", refuse)
+    monkeypatch.setattr(store_module, "transact", refuse)
     monkeypatch.setattr("workers.storage.time.sleep", lambda _: None)
     return left
 
