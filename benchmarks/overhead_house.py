@@ -97,7 +97,7 @@ class House:
         meta: dict[str, object] = {"original_size": [], "size": [], "max_points": len(signal.values), "notes": []}
         self._dataset = self._store.add_dataset(name="signal", content_hash=key, signal=signal, blob_key=key, meta=meta)
         self._engine = Engine(pool, self._storage)
-        self._runner = Runner(self._store, blobs, self._engine, owner="benchmark", lease_seconds=600.0)
+        self._runner = Runner(self._store, blobs, self._engine, owner="benchmark", lease_seconds=120.0)
 
     def run(self, plan: StudyPlan) -> float:
         """Queue a study and turn the runner until its answer is recorded; the seconds that took."""

@@ -40,7 +40,7 @@ class SecurityHeaders:
                     headers.setdefault("Content-Security-Policy", DOCS)
                 for name, value in ALWAYS.items():
                     headers.setdefault(name, value)
-                if scope["scheme"] == "https":
+                if scope.get("scheme") == "https":
                     headers.setdefault("Strict-Transport-Security", TLS)
             await send(message)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -54,7 +55,8 @@ Wanted = Annotated[StudyFilter, Depends(_wanted)]
 
 def terms_of(caller: Caller, request: StudyRequest, idempotency_key: str | None, settings: Settings) -> Terms:
     """The terms of a request for a study. Raises Problem: 422 for a webhook that may not be."""
-    body = hashlib.sha256(request.model_dump_json().encode()).hexdigest()
+    asked = json.dumps(request.model_dump(mode="json"), sort_keys=True)  # escapes what UTF-8 cannot hold
+    body = hashlib.sha256(asked.encode()).hexdigest()
     target = None if request.webhook is None else webhook_target(request.webhook, settings)
     return replace(caller.terms(), idempotency_key=idempotency_key, body_hash=body, webhook=target)
 

@@ -31,7 +31,7 @@ def asked(client: TestClient, dataset_id: str, **fields: Any) -> Any:
 def completed(client: TestClient, store: Store, dataset_id: str, **fields: Any) -> str:
     """A study that a runner has answered."""
     study_id = str(asked(client, dataset_id, reuse=False, **fields).json()["id"])
-    claim = store.claim("runner", 3600.0, only=study_id)
+    claim = store.claim("runner", 100.0, only=study_id)
     assert claim is not None
     store.complete(study_id, claim.lease_number, result())
     return study_id
@@ -46,7 +46,7 @@ def test_the_same_request_is_answered_with_the_study_that_is_there(
     assert (first.status_code, again.status_code) == (202, 200)
     assert again.json()["id"] == first.json()["id"]
     assert again.headers["location"] == first.headers["location"]
-    claim = store.claim("runner", 3600.0)
+    claim = store.claim("runner", 100.0)
     assert claim is not None
     store.complete(claim.id, claim.lease_number, result())
     assert asked(client, dataset_id).json()["id"] == claim.id
@@ -75,7 +75,7 @@ def test_a_like_study_starts_from_the_completed_ones_and_says_so(
     """More trials, another seed or narrower ranges are alike; the newest few are named in the plan and a warning."""
     known = [completed(client, store, dataset_id, search={"seed": seed}) for seed in range(MOST_KIN + 1)]
     answer = asked(client, dataset_id, search={"trials": 40, "seed": 9})
-    claim = store.claim("runner", 3600.0, only=answer.json()["id"])
+    claim = store.claim("runner", 100.0, only=answer.json()["id"])
     assert claim is not None
     assert claim.plan.families[0].prior == tuple(known[: -MOST_KIN - 1 : -1])
     assert any(known[-1] in warning for warning in answer.json()["warnings"])
@@ -99,7 +99,7 @@ def test_what_cannot_be_compared_is_not_started_from(
     """Another recipe, network, objective, horizon, family or set of axes: no prior. Nor where it is not wanted."""
     completed(client, store, dataset_id)
     answer = asked(client, dataset_id, **change)
-    claim = store.claim("runner", 3600.0, only=answer.json()["id"])
+    claim = store.claim("runner", 100.0, only=answer.json()["id"])
     assert claim is not None
     assert claim.plan.families[0].prior == ()
 

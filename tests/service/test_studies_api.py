@@ -19,7 +19,7 @@ from service.store import Store
 from vi3nr.config import InitConfig
 from workers.plan import BiasChoice, Range
 
-LONG = 3600.0
+LONG = 100.0
 
 
 @pytest.fixture

@@ -256,10 +256,13 @@ def test_an_idle_device_that_vanishes_is_noticed(storage):
     while not idle:
         record.take(engine.step(0.0))
         idle = {device.id for device in pool.devices() if pool._members[device.id]} - set(pool._busy)
-    pool.lose(idle.pop())
+    gone = idle.pop()
+    members, before = set(pool._members[gone]), len(pool.trained)
+    pool.lose(gone)
     drive(engine, record)
     assert_whole(storage, record, asked)
-    assert any(trial.state == TrialState.FAIL for trial in trials_of(storage, "vanished"))
+    again = pool.trained[before:]
+    assert members <= {member.key for member in again}
 
 
 def test_a_pool_that_always_dies_fails_the_study_with_a_sentence(storage):
