@@ -265,3 +265,12 @@ def test_a_profile_that_leaves_the_numbers_is_refused() -> None:
     """Growth over many layers may overflow."""
     with pytest.raises(ValueError, match="sigma_p_growth 1e\\+200 takes sigma_p"):
         vi3nr_config(activation("sine"), (2, *[8] * 6, 3), sigma_p=0.1, sigma_p_growth=1e200)
+
+
+def test_the_stability_rule_knows_fan_in_from_fan_out() -> None:
+    """In layers that narrow the weights are the backward rule's, 1 / (M_{i+1} E f'^2), and the biases the rest."""
+    sine = activation("sine", omega=30)
+    layer = vi3nr_config(sine, (2, 64, 60, 3), sigma_p=1 / 30, bias=BiasRule("stability")).layers[1]
+    found = moments(sine, 1 / 30)
+    assert layer.weight_std**2 == pytest.approx(1.0 / (60 * found.slope_second_moment), rel=1e-12)
+    assert layer.bias_std**2 == pytest.approx(900**-1 - 64 * layer.weight_std**2 * found.second_moment, rel=1e-9)

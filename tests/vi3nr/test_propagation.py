@@ -12,6 +12,7 @@ from scipy.integrate import quad
 from vi3nr.activations import activation
 from vi3nr.baselines import BASELINE_RULES, ONE_FAMILY_ONLY, baseline_config
 from vi3nr.config import BiasRule, Encoding, InitConfig, LayerInit
+from vi3nr.families import Activation
 from vi3nr.moments import moments
 from vi3nr.profile import vi3nr_config
 from vi3nr.propagation import fixed_point_variance, forecast, per_layer_gradient_factor
@@ -194,3 +195,23 @@ def test_predictions_and_plots_need_no_torch() -> None:
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=120)
+
+
+def test_of_several_fixed_points_the_largest_is_given() -> None:
+    """Two plateaus draw the recursion to a small and to a large variance: the one reached from above is told."""
+    stairs = activation("tanh(20*x) + 20*tanh((x/8)**9)")
+    low, high = (reached(stairs, start) for start in (0.5, 1e4))
+    assert low < 2.0 < 100.0 < high
+    assert fixed_point_variance(stairs, 1.0) == pytest.approx(high, rel=1e-6)
+
+
+def reached(phi: Activation, variance: float) -> float:
+    for _ in range(200):
+        variance = moments(phi, math.sqrt(variance)).second_moment
+    return variance
+
+
+def test_a_complex_activation_has_no_factor_of_real_layers() -> None:
+    """WIRE's layers have moments of their own: the error says what to use."""
+    with pytest.raises(ValueError, match="is complex: make a config and use forecast"):
+        per_layer_gradient_factor(activation("wire"), 1.0)
