@@ -9,11 +9,9 @@ from fake_pool import FakePool
 from optuna.trial import TrialState
 from small_study import Record, drive, plan, small_signal, trials_of
 
-from vi3nr.config import InitConfig
 from vi3nr.signals import Signal, image_signal
 from workers.engine import Engine
 from workers.objective import Objective
-from workers.pool_local import LocalPool
 from workers.search_pruner import SignalPruner
 from workers.storage import open_storage
 from workers.tours import curve_of, mean_score, on_line, signal_scores, split
@@ -177,14 +175,3 @@ def test_the_pruner_compares_signal_by_signal() -> None:
     assert not verdict(level[:3] + 1.0)  # three signals leave a doubt of 1/8
     assert verdict(level[:5] + 1.0)
     assert not verdict(level[:5] + np.array([1.0, 3.0, 1.0, 3.0, 3.0]))
-
-
-def test_a_real_pool_trains_several_signals(storage: optuna.storages.RDBStorage) -> None:
-    """Two pictures and a held-out third, trained for real: the answer's scores are those of the networks."""
-    record = Record()
-    engine = Engine(LocalPool(2), storage)
-    engine.add(plan("real", trials=3, seeds=2, baselines=("xavier",), held_out_signals=1), others()[:3], [], lease=1)
-    drive(engine, record)
-    result = record.results["real"]
-    assert all(np.isfinite(scores).all() for arm in result.families[0].arms for scores in map(np.array, arm.per_signal))
-    assert isinstance(result.families[0].winner.init_config, InitConfig)
