@@ -81,7 +81,7 @@ def search(
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     horizon = round(strategy.horizon * steps)
     start = start if strategy.start else ()
-    pruner = make_pruner(len(start)) if strategy.prune else optuna.pruners.NopPruner()
+    pruner = make_pruner(len(start), horizon) if strategy.prune else optuna.pruners.NopPruner()
     study = optuna.create_study(direction="maximize", pruner=pruner, sampler=_sampler(strategy, seed))
     segment, checkpoints = segment_length(horizon), pruning_steps(horizon)
     finished: list[tuple[float, int, Params, Training]] = []

@@ -18,15 +18,15 @@ __all__ = ["SIGNALS", "signal_of"]
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 SIGNALS = ("photograph", "bach", "spot", "volume")
-SIDE = 48  # of the photograph, pixels
-SAMPLES, BEGIN, RATE = 2048, 88_200, 44_100  # 46 ms of the recording, from its second 2 on
-POINTS = 3072  # of the shape
-VOLUME_SIDE = 14
+SIDE = 80  # of the photograph, pixels
+SAMPLES, BEGIN, RATE = 8192, 88_200, 44_100  # 0.19 s of the recording, from its second 2 on
+POINTS = 12_288  # of the shape
+VOLUME_SIDE = 20
 
 
 @cache
 def signal_of(name: str, *, quick: bool = False) -> Signal:
-    """A signal of about 2,000 to 3,000 points; of a few hundred with ``quick``."""
+    """A signal of 6,400 to 12,288 points; of a few hundred with ``quick``."""
     if name == "photograph":
         known = photographs()
         return photograph("kodim23" if "kodim23" in known else known[0], 16 if quick else SIDE)

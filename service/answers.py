@@ -58,8 +58,17 @@ class Links(BaseModel):
     dataset: str | None = None
 
 
+class SignalAnswer(BaseModel):
+    """One signal of a dataset, and what was done to its upload."""
+
+    name: str
+    points: int
+    shape: list[int]
+    notes: list[str]
+
+
 class DatasetAnswer(BaseModel):
-    """A stored signal, and what was done to the upload to make it."""
+    """Stored signals, and what was done to the uploads to make them; what is told of one is told of the first."""
 
     id: str
     name: str
@@ -76,6 +85,7 @@ class DatasetAnswer(BaseModel):
     value_range: list[float] = Field(description="the upload's values that became -1 and 1")
     sample_rate: float | None = Field(description="of a sound, in Hz")
     notes: list[str] = Field(description="what was done on the way, as sentences")
+    signals: list[SignalAnswer] = Field(description="in the order of the upload; studies name them by their place")
     created: datetime
     links: Links
 
@@ -216,6 +226,10 @@ def dataset_answer(dataset: Dataset) -> DatasetAnswer:
         value_range=dataset.meta.get("value_range", [0.0, 1.0]),
         sample_rate=dataset.meta.get("sample_rate"),
         notes=dataset.meta["notes"],
+        signals=[
+            SignalAnswer(name=one.name, points=one.points, shape=list(one.shape), notes=one.meta.get("notes", []))
+            for one in dataset.signals
+        ],
         created=_time(dataset.created),
         links=Links(self=f"/v1/datasets/{dataset.id}"),
     )

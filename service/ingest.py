@@ -1,26 +1,33 @@
-"""A file's bytes -> a stored dataset, once for the same bytes and options."""
+"""The bytes of one or more files -> a stored dataset, once for the same bytes and options."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 
 from service.blobs import BlobStore
 from service.problems import Problem
 from service.reader import Reader
-from service.reading.contract import Options, RefusedError
-from service.records import Dataset
+from service.reading.contract import Options, Reading, RefusedError
+from service.records import Dataset, StoredSignal
 from service.store import Store
+from vi3nr.signals import Signal
 
-__all__ = ["store_file"]
+__all__ = ["store_files"]
 
 READING = "vi3nr reading 2"  # part of the content hash: change it when the same bytes become another signal
 STATUS = {"type": 415}  # of a refusal; every other kind is 422
 
 
-def store_file(
-    store: Store, blobs: BlobStore, reader: Reader, name: str, data: bytes, options: Options, owner: str = ""
+def store_files(
+    store: Store,
+    blobs: BlobStore,
+    reader: Reader,
+    files: Sequence[tuple[str, bytes]],
+    options: Options,
+    owner: str = "",
 ) -> tuple[Dataset, bool]:
     """The dataset, and whether it was there before.
 
@@ -28,32 +35,68 @@ def store_file(
         store: where datasets are recorded.
         blobs: where signals lie.
         reader: reads uploads.
-        name: shown, never used as a path.
-        data: the file's bytes.
-        options: how it is read.
+        files: name and bytes of each, one signal each; a name is shown, never used as a path.
+        options: how they are read, all alike.
         owner: the id of the key that the dataset belongs to.
 
     Raises:
-        Problem: 415 or 422, naming the file or the option, when it cannot be read.
+        Problem: 415 or 422, naming the file or the option, when one cannot be read or they do not go together.
     """
-    content_hash = _content_hash(data, options)
+    content_hash = _content_hash([data for _, data in files], options)
     known = store.dataset_by_content(content_hash, owner)
     if known is not None and all(blobs.has(signal.blob_key) for signal in known.signals):
         return known, True
+    stored: list[StoredSignal] = []
+    first: Signal | None = None
+    for name, data in files:
+        reading = _read(reader, name, data, options)
+        signal = reading.signal
+        first = first or signal
+        if _ends(signal) != _ends(first):
+            sentence = f"is {_words(signal)}, the first file is {_words(first)}: the signals of a dataset are alike"
+            raise Problem.of_field("files", name, sentence)
+        meta = {**reading.meta, "max_points": options.max_points}
+        key = blobs.put(signal.to_bytes())
+        stored.append(StoredSignal(name, key, signal.shape, len(signal.values), meta))
+    if first is None:
+        raise Problem.of_field("files", "0 files", "a dataset needs at least one file")
+    one, *more = stored
+    dataset = store.add_dataset(
+        name=one.name,
+        content_hash=content_hash,
+        signal=first,
+        blob_key=one.blob_key,
+        meta=one.meta,
+        more=more,
+        owner=owner,
+    )
+    return dataset, known is not None
+
+
+def _read(reader: Reader, name: str, data: bytes, options: Options) -> Reading:
     try:
-        reading = reader.read(data, options)
+        return reader.read(data, options)
     except RefusedError as refusal:
         value = name if refusal.field == "files" else refusal.value
         raise Problem.of_field(refusal.field, value, refusal.sentence, STATUS.get(refusal.kind, 422)) from None
-    blob_key = blobs.put(reading.signal.to_bytes())
-    meta = {**reading.meta, "max_points": options.max_points}
-    return store.add_dataset(
-        name=name, content_hash=content_hash, signal=reading.signal, blob_key=blob_key, meta=meta, owner=owner
-    ), known is not None
 
 
-def _content_hash(data: bytes, options: Options) -> str:
+def _ends(signal: Signal) -> tuple[str, int, int]:
+    return signal.kind, signal.coordinates.shape[1], signal.values.shape[1]
+
+
+def _words(signal: Signal) -> str:
+    kind, coordinates, values = _ends(signal)
+    article = "an" if kind[0] in "aeiou" else "a"
+    return f"{article} {kind} of {coordinates} coordinates and {values} values"
+
+
+def _content_hash(files: Sequence[bytes], options: Options) -> str:
+    """Of one file: of its bytes after the options; of several their lengths come before."""
     asked = {key: value for key, value in asdict(options).items() if value is not None}
+    if len(files) > 1:
+        asked["lengths"] = [len(data) for data in files]
     digest = hashlib.sha256(f"{READING}\n{json.dumps(asked, sort_keys=True)}\n".encode())
-    digest.update(data)
+    for data in files:
+        digest.update(data)
     return digest.hexdigest()

@@ -27,7 +27,8 @@ def fingerprint(request: Mapping[str, Any]) -> str:
 
 def kinship(request: Mapping[str, Any]) -> str:
     """The same for studies whose trials score alike: same data, network, training, objective and search horizon."""
-    return _digest({**{key: request[key] for key in SHARED}, "horizon": request["search"]["horizon"]})
+    also = {"horizon": request["search"]["horizon"], "held_out_signals": request.get("held_out_signals", 0)}
+    return _digest({**{key: request[key] for key in SHARED}, **also})
 
 
 def with_prior(plan: StudyPlan, request: Mapping[str, Any], kin: Iterable[Study]) -> StudyPlan:

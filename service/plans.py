@@ -47,8 +47,13 @@ def study_plan(
     """
     errors = [*_over_limits(request, settings), *_wrong_names(request)]
     batch = request.training.batch_size
-    if batch is not None and batch > dataset.points:
-        errors.append(_error("training.batch_size", batch, f"the dataset has only {dataset.points} points"))
+    if batch is not None and batch > dataset.fewest_points:
+        has = "the smallest signal" if len(dataset.signals) > 1 else "the dataset"
+        errors.append(_error("training.batch_size", batch, f"{has} has only {dataset.fewest_points} points"))
+    held_out, signals = request.held_out_signals, len(dataset.signals)
+    if held_out >= signals:
+        message = f"must leave at least one of the dataset's {signals} signals to search on"
+        errors.append(_error("held_out_signals", held_out, message))
     for place, activation in enumerate(request.activations):
         errors += scale_errors(f"activations[{place}].", activation)
     errors += _bias_errors(request, dataset)
@@ -70,6 +75,7 @@ def study_plan(
         seeds=request.confirm.seeds,
         baselines=None if request.baselines is None else tuple(request.baselines),
         race=search.race,
+        held_out_signals=held_out,
     )
     return plan, tuple(_warnings(plan, dataset))
 
@@ -219,7 +225,7 @@ def _bias(asked: ShareRequest | str | None) -> BiasChoice | None:
 def _warnings(plan: StudyPlan, dataset: Dataset) -> Iterator[str]:
     widths = plan.network.widths(dataset.in_dim, dataset.out_dim)
     parameters = sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(widths))
-    warning = memorising_warning(parameters, dataset.points, dataset.out_dim)
+    warning = memorising_warning(parameters, dataset.fewest_points, dataset.out_dim)
     if warning is not None:
         yield warning
 

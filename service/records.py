@@ -67,6 +67,11 @@ class Dataset:
     owner: str = ""  # the key that made it; empty where keys were off
 
     @property
+    def fewest_points(self) -> int:
+        """Of the smallest signal."""
+        return min(signal.points for signal in self.signals)
+
+    @property
     def blob_key(self) -> str:
         """Of the first signal."""
         return self.signals[0].blob_key

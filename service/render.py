@@ -71,6 +71,8 @@ def _print_family(console: Console, result: StudyResult, family: FamilyResult) -
     )
     if family.comparison is not None:
         console.print(family.comparison.sentence, style="green" if family.comparison.verdict == "better" else "")
+    if family.carry_over is not None:
+        console.print(family.carry_over.sentence)
     table = Table(box=None, pad_edge=False)
     table.add_column("initialisation", no_wrap=True)
     for heading in ("sigma_p", "first", f"score, {result.unit}", "95 %", "seeds"):

@@ -12,7 +12,7 @@ from service.callers import Caller, Reader, Writer
 from service.dataset_form import OptionsForm, known_fields
 from service.etags import NOT_MODIFIED, IfNoneMatch, tagged
 from service.filters import DatasetFilter
-from service.ingest import store_file
+from service.ingest import store_files
 from service.problems import Problem, documented
 from service.records import Dataset
 from service.rooms import (
@@ -37,7 +37,7 @@ ANSWER = TypeAdapter(DatasetAnswer)
 @router.post(
     "",
     status_code=201,
-    summary="Store a file",
+    summary="Store files",
     response_model=DatasetAnswer,
     dependencies=[Depends(known_fields)],
     responses={
@@ -49,31 +49,38 @@ def add_dataset(
     rooms: RoomsOf,
     caller: Writer,
     response: Response,
-    files: Annotated[list[UploadFile], File(description="one image, sound or array")],
+    files: Annotated[
+        list[UploadFile], File(description="images, sounds, arrays or shapes of one kind; one signal each")
+    ],
     form: Annotated[OptionsForm, Depends()],
 ) -> DatasetAnswer:
-    """The file becomes a signal: coordinates in [-1, 1] and values in [-1, 1]; the answer says what was done to it.
+    """Each file becomes a signal: coordinates in [-1, 1] and values in [-1, 1]; the answer says what was done to it.
 
-    The same file with the same options is stored once. Images: PNG, JPEG, WebP, TIFF; transparent parts are laid over
-    white, of several frames the first is taken. Sound: WAV, FLAC, OGG; of a long one the loudest part is taken.
-    Arrays: NPY, NPZ, their axes named in ``axes``. What has more than ``max_points`` points is made smaller.
+    A study of several signals searches one config for all of them; their order counts, for the last ones can be held
+    out. The same files with the same options are stored once. Images: PNG, JPEG, WebP, TIFF; transparent parts are
+    laid over white, of several frames the first is taken. Sound: WAV, FLAC, OGG; of a long one the loudest part is
+    taken. Arrays: NPY, NPZ, their axes named in ``axes``. Shapes: OBJ, PLY, STL, OFF, watertight. What has more than
+    ``max_points`` points is made smaller.
     """
     settings, options = rooms.settings, form.options
     if len(files) > settings.max_signals:
         raise Problem.of_field("files", f"{len(files)} files", f"must be at most {settings.max_signals}")
-    if len(files) != 1:
-        raise Problem.of_field("files", f"{len(files)} files", "one file makes a dataset: send exactly one")
     if options.max_points > settings.max_points:
         raise Problem.of_field("max_points", options.max_points, f"must be at most {settings.max_points}")
-    data = files[0].file.read(settings.max_upload_bytes + 1)
-    name = _shown_name(files[0].filename)
-    if len(data) > settings.max_upload_bytes:
-        raise Problem.of_field("files", name, f"has more than {settings.max_upload_bytes} bytes", 413)
-    dataset, known = store_file(rooms.store, rooms.blobs, rooms.reader, name, data, options, caller.owner)
+    uploads = [_upload(file, settings.max_upload_bytes) for file in files]
+    dataset, known = store_files(rooms.store, rooms.blobs, rooms.reader, uploads, options, caller.owner)
     response.headers["Location"] = f"/v1/datasets/{dataset.id}"
     if known:
         response.status_code = 200
     return dataset_answer(dataset)
+
+
+def _upload(file: UploadFile, most: int) -> tuple[str, bytes]:
+    """Name and bytes of an upload."""
+    name, data = _shown_name(file.filename), file.file.read(most + 1)
+    if len(data) > most:
+        raise Problem.of_field("files", name, f"has more than {most} bytes", 413)
+    return name, data
 
 
 def _shown_name(filename: str | None) -> str:

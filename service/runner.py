@@ -128,12 +128,13 @@ class Runner:
         try:
             if study.lease_number > MAX_CLAIMS:
                 raise RuntimeError(f"{MAX_CLAIMS} runners took it up and none brought it to its end")
-            if not self._blobs.has(study.dataset.blob_key):
-                raise RuntimeError("the dataset's data is gone from the blob store; upload the file again")
-            signal = Signal.from_bytes(self._blobs.get(study.dataset.blob_key))
+            keys = [stored.blob_key for stored in study.dataset.signals]
+            if not all(self._blobs.has(key) for key in keys):
+                raise RuntimeError("the dataset's data is gone from the blob store; upload the files again")
+            signals = [Signal.from_bytes(self._blobs.get(key)) for key in keys]
             lease = study.lease_number
             fence, runs = self._store.fence(study.id, lease), _insist(partial(self._store.runs, study.id))
-            self._engine.add(study.plan, signal, runs, lease, elapsed=study.elapsed, fence=fence)
+            self._engine.add(study.plan, signals, runs, lease, elapsed=study.elapsed, fence=fence)
         except StorageUnavailableError:
             raise
         except Exception as error:

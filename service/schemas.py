@@ -270,6 +270,11 @@ class StudyRequest(Request):
     baselines: list[str] | None = Field(
         default=None, description="rules to compare with; null: the customary ones of each family"
     )
+    held_out_signals: Annotated[int, Field(strict=True, ge=0, le=1000)] = Field(
+        default=0,
+        description="so many of the dataset's last signals are kept from the search; the answer says how well the "
+        "config carries over to them",
+    )
     webhook: WebhookRequest | None = Field(default=None, description="whom to tell when the study has ended")
     reuse: bool = Field(
         default=True,

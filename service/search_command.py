@@ -15,7 +15,7 @@ from rich.text import Text
 
 from service.blobs import BlobStore
 from service.database import make_engine, upgrade
-from service.ingest import store_file
+from service.ingest import store_files
 from service.pages.report import write_report
 from service.plans import study_plan
 from service.processes import open_pool
@@ -54,7 +54,7 @@ def search_file(
     upgrade(database)
     store, blobs = Store(database), BlobStore(settings.blob_place)
     reader = Reader(settings)
-    dataset, _ = store_file(store, blobs, reader, file.name, data, Options(max_points=max_points))
+    dataset, _ = store_files(store, blobs, reader, [(file.name, data)], Options(max_points=max_points))
     reader.close()
     for note in dataset.meta["notes"]:
         console.print(f"{file.name}: {note}", style="dim")

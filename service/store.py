@@ -67,7 +67,7 @@ class Store:
         """Store a dataset; the one that the same content made before, if there is one.
 
         Args:
-            name: what its owner calls it; shown, never used as a path.
+            name: what its owner calls it, or its first signal; shown, never used as a path.
             content_hash: SHA-256 of the upload's bytes and options.
             signal: what the bytes became.
             blob_key: where ``service.blobs`` holds ``signal.to_bytes()``.
@@ -79,7 +79,7 @@ class Store:
         first = StoredSignal(name, blob_key, signal.shape, len(signal.values), meta)
         fields = {
             "owner": owner,
-            "name": name,
+            "name": f"{name[:230]} and {len(more)} more" if more else name,
             "kind": signal.kind,
             "content_hash": _owned(content_hash, owner),
             "points": sum(stored.points for stored in (first, *more)),

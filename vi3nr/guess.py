@@ -8,7 +8,7 @@ by a factor of two costs trials, not the answer.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -66,22 +66,26 @@ _HABITS = {
 _PLAIN = _Habit(1.0, 1.0, 2.0, 0.6, (0.0, 0.9))  # tanh, sigmoid, relu: one feature each, so biases must spread them
 
 
+Signals = Signal | Sequence[Signal]  # one, or several that one config has to serve
+
 RIDGE = (2.2, 3.3)  # of rho with one sigma_p for all layers: inside the 1.7 to 3.9 that was seen
 
 
-def _extent(signal: Signal) -> float:
-    """What the bandwidth is proportional to.
+def _extent(signals: Signals) -> float:
+    """What the bandwidth is proportional to; of several signals the geometric mean.
 
     Pictures spread their energy over a plane of frequencies and the good bandwidth grows with the square root of their
     extent; for sound it grows with the extent itself (DESIGN: 0.4 to 1.2 times the 95 % frequency).
     """
-    if len(signal.shape) == 1:
-        return 0.35 * spectral_extent(signal, 0.95)
-    return math.sqrt(max(spectral_extent(signal, 0.8), 1.0))
+    if not isinstance(signals, Signal):
+        return math.exp(sum(math.log(_extent(signal)) for signal in signals) / len(signals))
+    if signals.coordinates.shape[1] == 1:
+        return 0.35 * spectral_extent(signals, 0.95)
+    return math.sqrt(max(spectral_extent(signals, 0.8), 1.0))
 
 
 def start_points(
-    family: str, signal: Signal, parameters: Mapping[str, float] = MappingProxyType({})
+    family: str, signal: Signals, parameters: Mapping[str, float] = MappingProxyType({})
 ) -> tuple[Point, ...]:
     """A handful of points to try first, the best guess first, the theory's own sigma_p among them.
 
@@ -108,7 +112,7 @@ def start_points(
 
 
 def one_sigma_p_points(
-    family: str, signal: Signal, parameters: Mapping[str, float] = MappingProxyType({})
+    family: str, signal: Signals, parameters: Mapping[str, float] = MappingProxyType({})
 ) -> tuple[Point, ...]:
     """Where to look when one sigma_p has to serve every layer: along the ridge.
 
@@ -130,7 +134,7 @@ def one_sigma_p_points(
     return tuple(points)
 
 
-def default_ranges(family: str, signal: Signal, parameters: Mapping[str, float] = MappingProxyType({})) -> Ranges:
+def default_ranges(family: str, signal: Signals, parameters: Mapping[str, float] = MappingProxyType({})) -> Ranges:
     """Where a family's good configs lie for this signal: a decade or so around the guess on each scale."""
     habit = _habit(family)
     bandwidth = habit.bandwidth * _extent(signal)

@@ -52,14 +52,14 @@ class Engine:
     def add(
         self,
         plan: StudyPlan,
-        signal: Signal,
+        signals: Signal | Sequence[Signal],
         runs: Sequence[Run],
         lease: int,
         *,
         elapsed: float = 0.0,
         fence: Fence | None = None,
     ) -> None:
-        """Take a study up where its recorded trials and ``runs`` leave it.
+        """Take a study up where its recorded trials and ``runs`` leave it, on one signal or on several.
 
         ``lease`` is higher than that of whoever ran it before, ``elapsed`` the seconds since it first began, and
         ``fence`` tells the trial storage whether the lease still holds. A plan that cannot be run becomes a StudyFailed
@@ -67,13 +67,14 @@ class Engine:
         """
         if plan.study_id in self._studies:
             raise ValueError(f"study {plan.study_id!r} is active already")
-        self._signals += 1
-        key = f"{plan.study_id} signal {self._signals}"
+        signals = [signals] if isinstance(signals, Signal) else list(signals)
+        keys = [f"{plan.study_id} signal {self._signals + place}" for place in range(1, len(signals) + 1)]
+        self._signals += len(signals)
         try:
             begun = time.monotonic() - elapsed
             program = StudyProgram(
-                plan, signal, runs,
-                signal_key=key, lease=lease, storage=self._storage, clock=lambda: time.monotonic() - begun,
+                plan, signals, runs,
+                signal_keys=keys, lease=lease, storage=self._storage, clock=lambda: time.monotonic() - begun,
                 fence=fence,
             )  # fmt: skip
         except StorageUnavailableError:
@@ -81,7 +82,8 @@ class Engine:
         except Exception as error:
             self._events.append(StudyFailed(plan.study_id, _explain(error)))
             return
-        self._pool.publish(key, signal)
+        for key, signal in zip(keys, signals, strict=True):
+            self._pool.publish(key, signal)
         self._studies[plan.study_id] = program
         self._fair.join(plan.study_id)
         self._changed.add(plan.study_id)
@@ -289,8 +291,9 @@ class Engine:
             for key in [key for key, resident in seat.residents.items() if resident.study_id == study_id]:
                 del seat.residents[key]
                 seat.leaving.append(key)
-        self._pace.forget(program.signal_key)
-        self._withdrawn.add(program.signal_key)
+        for key in program.signal_keys:
+            self._pace.forget(key)
+            self._withdrawn.add(key)
         self._withdraw()
 
     def _withdraw(self) -> None:

@@ -20,6 +20,7 @@ from workers.plan import FamilyPlan, StudyPlan
 from workers.result import FamilyResult
 from workers.runs import CONTINUATION, RunPhase, Wish
 from workers.seeds import confirmation_seed
+from workers.tours import split
 from workers.trials import TrialPhase
 from workers.verdict import arm_of, family_result
 
@@ -46,6 +47,7 @@ class FamilyProgram:
         rate = family_of(family.family).learning_rate  # where the study searches it
         if isinstance(family.learning_rate, float):
             rate = family.learning_rate
+        self._signals = len(setting.signal_keys)
         self._customary = customary_arms(family.family, family.parameters, setting.widths, plan.baselines, rate)
         self._theory = _theory_arms(family, setting.widths, trials.input_second_moment, rate)
         self._again: dict[str, Sequence[ArmSpec]] = {}  # by finalist: the usual rules at its sigma_a and rate
@@ -61,7 +63,7 @@ class FamilyProgram:
 
     @property
     def running(self) -> int:
-        """Slots held."""
+        """Trials and runs that have begun and not ended."""
         return self.trials.running + self.runs.running
 
     @property
@@ -86,7 +88,9 @@ class FamilyProgram:
         continuations = finalists if self._continues else 0
         trials = self.trials.finished + self.trials.running if self.trials.ended else plan.budget.trials
         trials = max(trials, self.trials.finished + self.trials.running)
-        total = trials * plan.search_steps + continuations * rest + (self.runs_total - continuations) * full
+        fitted = self._setting.fitted
+        searched = (trials * plan.search_steps + continuations * rest) * fitted
+        total = searched + (self.runs_total - continuations) * full * self._signals
         return min(done, total), total
 
     @property
@@ -100,7 +104,8 @@ class FamilyProgram:
         continued = len([arm for arm, replicate in self.runs.scores if replicate == CONTINUATION])
         confirmed = self.runs.finished - continued
         rest = plan.recipe.steps - plan.search_steps
-        return continued * rest + confirmed * plan.recipe.steps + self.runs.steps_running
+        ended = continued * rest * self._setting.fitted + confirmed * plan.recipe.steps * self._signals
+        return ended + self.runs.steps_running
 
     @property
     def steps_ahead(self) -> int:
@@ -108,7 +113,12 @@ class FamilyProgram:
         plan = self._plan
         continuing = plan.finalists if self._continues and not self.trials.done else len(self._continuing())
         runs = self.runs_total - self.runs.finished
-        return continuing * (plan.recipe.steps - plan.search_steps) + max(0, runs - continuing) * plan.recipe.steps
+        continued = continuing * (plan.recipe.steps - plan.search_steps) * self._setting.fitted
+        return continued + max(0, runs - continuing) * plan.recipe.steps * self._signals
+
+    def next_signal(self) -> Job | None:
+        """What goes on with its next signal: before anything new is begun."""
+        return self.trials.next_signal() or self.runs.next_signal()
 
     def next_run(self) -> Job | None:
         """A run for a free slot: the usual initialisations may start before the search has ended."""
@@ -136,10 +146,11 @@ class FamilyProgram:
     def result(self) -> FamilyResult:
         """The answer, once the phase is ``done``."""
         plan = self._plan
-        arms = [arm_of(arm, self.runs.recorded(arm.name)) for arm in self._arms]
+        arms = [arm_of(arm, self.runs.recorded(arm.name), plan.objective, plan.recipe.steps) for arm in self._arms]
         return family_result(
-            self.family, arms, replicates=plan.seeds, trials=self.trials.finished, objective=plan.objective
-        )
+            self.family, arms, replicates=plan.seeds, trials=self.trials.finished, objective=plan.objective,
+            fitted=self._setting.fitted,
+        )  # fmt: skip
 
     def trained(self) -> list[Trained]:
         """Networks to look at, once the phase is ``done``: the winner's, and what it is compared with.
@@ -206,7 +217,14 @@ class FamilyProgram:
             return []
         scores = self.runs.scores
         return [
-            Wish(arm, CONTINUATION, outcome.seed, self.trials.state(outcome.order), outcome.curve)
+            Wish(
+                arm,
+                CONTINUATION,
+                outcome.seed,
+                self._setting.fitted,
+                self.trials.states(outcome.order),
+                dict(enumerate(split(outcome.curve, self._plan.search_steps))),
+            )
             for outcome, arm in self._found
             if (arm.name, CONTINUATION) not in scores
         ]
@@ -215,7 +233,8 @@ class FamilyProgram:
         """The confirmation runs that may start now."""
         missing = missing_runs(self._arms, self.runs.scores, self._plan.seeds, settled=self.settled)
         seed = self._plan.seed
-        return [Wish(arm, replicate, confirmation_seed(seed, replicate)) for arm, replicate in missing]
+        every = self._signals
+        return [Wish(arm, replicate, confirmation_seed(seed, replicate), every) for arm, replicate in missing]
 
 
 def _theory_arms(family: FamilyPlan, widths: tuple[int, ...], moment: float, rate: float) -> tuple[ArmSpec, ...]:

@@ -20,11 +20,12 @@ class Setting:
 
     study_id: str
     family: str
-    signal_key: str
+    signal_keys: tuple[str, ...]  # those that the search trains on, then those that are held out
+    fitted: int  # how many of them the search trains on
     widths: tuple[int, ...]
     recipe: Recipe
     objective: Objective
-    points: int  # of the signal
+    points: int  # of the largest signal
 
     def segment(self, horizon: int) -> int:
         """Steps between the reports of a training of ``horizon`` steps."""
@@ -50,7 +51,9 @@ class Job:
     decisions: frozenset[int] = frozenset()
 
     @staticmethod
-    def of(setting: Setting, member: Member, horizon: int, decisions: frozenset[int] = frozenset()) -> Job:
-        """The job of a member whose full way is ``horizon`` steps."""
-        group = Group(setting.signal_key, setting.widths, setting.family, setting.recipe)
+    def of(
+        setting: Setting, member: Member, horizon: int, decisions: frozenset[int] = frozenset(), signal: int = 0
+    ) -> Job:
+        """The job of a member whose full way on this signal is ``horizon`` steps."""
+        group = Group(setting.signal_keys[signal], setting.widths, setting.family, setting.recipe)
         return Job(group, member, setting.segment(horizon), setting.fewest_steps, decisions)

@@ -15,7 +15,7 @@ __all__ = ["CURVE", "FINISHED", "OWN_CURVE", "WORDS", "Asked", "Outcome", "outco
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 WORDS = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned"}
 OWN_CURVE = ("area", "steps_to_target")  # objectives whose reports to Optuna are not PSNR
-CURVE = "PSNR curve"  # user attribute of their trials
+CURVE = "PSNR curve"  # user attribute of their trials, and of those on several signals
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Outcome:
     seed: int
     seconds: float
     note: str | None  # why it could not be trained, if so
-    curve: Curve = ()  # PSNR in dB at each report
+    curve: Curve = ()  # PSNR in dB at each report, in the line of workers.tours
 
 
 def outcome_of(trial: FrozenTrial, study_seed: int) -> Outcome:

@@ -98,3 +98,6 @@ class StudyPlan:
     seeds: int  # confirmation replicates for the winner and the best baseline of each family
     baselines: tuple[str, ...] | None  # names of usual rules; None: the customary ones of each family
     race: bool = True
+    held_out_signals: int = (
+        0  # the last ones of the dataset: nothing is searched on them, every arm is confirmed on them
+    )

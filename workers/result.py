@@ -6,7 +6,17 @@ from dataclasses import dataclass
 
 from vi3nr.config import InitConfig
 
-__all__ = ["Arm", "Comparison", "FamilyResult", "Interval", "ProgressNote", "StudyResult", "memorising_warning"]
+__all__ = [
+    "Arm",
+    "CarryOver",
+    "Comparison",
+    "FamilyResult",
+    "Interval",
+    "ProgressNote",
+    "SignalGain",
+    "StudyResult",
+    "memorising_warning",
+]
 
 
 def memorising_warning(parameters: int, points: int, channels: int) -> str | None:
@@ -46,6 +56,7 @@ class Arm:
     diverged: int
     trial: int | None  # number of the trial that proposed it
     init_config: InitConfig
+    per_signal: tuple[tuple[float, ...], ...] = ()  # of each replicate: its score on each signal, held-out ones last
 
 
 @dataclass(frozen=True)
@@ -55,6 +66,28 @@ class Comparison:
     baseline: str
     gain: Interval  # in the unit of the study's score
     verdict: str  # "better", "as_good" or "worse": the interval lies above zero, holds zero, lies below
+    sentence: str
+
+
+@dataclass(frozen=True)
+class SignalGain:
+    """One held-out signal; ``signal`` is its place in the dataset, from 0. Means over the seeds."""
+
+    signal: int
+    found: float
+    baseline: float
+    gain: float
+
+
+@dataclass(frozen=True)
+class CarryOver:
+    """The best found config against the best usual initialisation on the signals that the search never saw."""
+
+    found: str
+    baseline: str
+    signals: tuple[SignalGain, ...]
+    gain: Interval  # its mean is that over the signals
+    over: str  # what the interval is over: "signals", or "seeds" where one signal was held out
     sentence: str
 
 
@@ -70,6 +103,7 @@ class FamilyResult:
     trials: int
     stability_sigma_p: float | None
     stability_kind: str
+    carry_over: CarryOver | None = None  # None when no signals were held out
 
 
 @dataclass(frozen=True)
@@ -82,10 +116,12 @@ class StudyResult:
     steps: int
     search_steps: int
     search_ended_by: str  # the limit that was spent: "trials", "seconds" or "compute_seconds"
-    points: int
+    points: int  # of the smallest signal
     families: tuple[FamilyResult, ...]
     warnings: tuple[str, ...]
     keepsake: str | None = None  # where the service keeps reconstructions, trained weights and versions; null: nowhere
+    signals: int = 1  # that the search trained on: scores are means over them
+    held_out_signals: int = 0
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from workers.confirm import Scores
 from workers.events import Event, Run, RunFinished
 from workers.jobs import MAX_ATTEMPTS, Job, Setting
 from workers.objective import Curve
+from workers.tours import mean_score, on_line
 
 __all__ = ["CONTINUATION", "RunPhase", "Wish"]
 
@@ -22,21 +23,31 @@ CONTINUATION = -1  # the replicate of a continued finalist: it ranks, and never 
 
 @dataclass(frozen=True)
 class Wish:
-    """A run that is wanted: this arm from this seed to the full horizon, or on from ``start``."""
+    """A run that is wanted: this arm from this seed to the full horizon on each of the first ``signals`` signals, or
+    on from where ``starts`` has a state for a signal.
+    """
 
     arm: ArmSpec
     replicate: int
     seed: int
-    start: MemberState | None = None
-    curve: Curve = ()  # up to ``start``
+    signals: int
+    starts: Mapping[int, MemberState] = field(default_factory=dict)
+    curves: Mapping[int, Curve] = field(default_factory=dict)  # of each signal, up to its start
 
 
 @dataclass
 class _Live:
     wish: Wish
-    step: int
-    curve: list[tuple[int, float]]
+    signal: int = 0
+    step: int = 0  # on this signal
+    line: list[tuple[int, float]] = field(default_factory=list)
     seconds: float = 0.0
+    best_scores: list[float] = field(default_factory=list)
+    diverged: bool = False
+
+    @property
+    def start(self) -> MemberState | None:
+        return self.wish.starts.get(self.signal)
 
 
 class RunPhase:
@@ -47,13 +58,14 @@ class RunPhase:
         self._segment = setting.segment(setting.recipe.steps)
         self._runs = {(run.arm, run.replicate): run for run in recorded}
         self._live: dict[str, _Live] = {}
-        self._attempts: Counter[tuple[str, int]] = Counter()
+        self._between: deque[_Live] = deque()  # runs that wait for a slot to train on their next signal
+        self._attempts: Counter[tuple[str, int, int]] = Counter()  # by arm, replicate and signal
         self._trained: dict[str, tuple[int, np.ndarray]] = {}
 
     @property
     def running(self) -> int:
-        """Runs that hold a slot."""
-        return len(self._live)
+        """Runs that have begun and not ended."""
+        return len(self._live) + len(self._between)
 
     @property
     def finished(self) -> int:
@@ -63,14 +75,22 @@ class RunPhase:
     @property
     def steps_running(self) -> int:
         """Member steps behind the runs that train now."""
-        begun = (live.step - (live.wish.start.step if live.wish.start else 0) for live in self._live.values())
-        return sum(begun)
+        steps = self._setting.recipe.steps
+        return sum(
+            on_line(live.signal, live.step, steps)
+            - sum(start.step for signal, start in live.wish.starts.items() if (signal, 0) < (live.signal, live.step))
+            for live in self._begun
+        )
+
+    @property
+    def _begun(self) -> list[_Live]:
+        return [*self._live.values(), *self._between]
 
     @property
     def seconds(self) -> float:
         """Device seconds of recorded and running runs."""
         recorded = sum(run.seconds for run in self._runs.values())
-        return recorded + sum(live.seconds for live in self._live.values())
+        return recorded + sum(live.seconds for live in self._begun)
 
     @property
     def scores(self) -> Scores:
@@ -88,50 +108,68 @@ class RunPhase:
 
     def next_job(self, wishes: Sequence[Wish]) -> Job | None:
         """The first wish that is neither recorded nor in training, as a member; None if there is none."""
-        busy = {(live.wish.arm.name, live.wish.replicate) for live in self._live.values()}
+        busy = {(live.wish.arm.name, live.wish.replicate) for live in self._begun}
         for wish in wishes:
             run = (wish.arm.name, wish.replicate)
             if run not in self._runs and run not in busy:
-                return self._start(wish)
+                return self._job(_Live(wish))
         return None
+
+    def next_signal(self) -> Job | None:
+        """A run that goes on with its next signal; None if there is none. Only for a free slot."""
+        return self._job(self._between.popleft()) if self._between else None
 
     def absorb(self, progress: Progress) -> None:
         """Take a report in; a run that ends is recorded."""
         live = self._live[progress.key]
         live.step, live.seconds = progress.step, live.seconds + progress.seconds
         psnr = WORST_SCORE if progress.diverged else progress.score
-        news = not live.curve or progress.step > live.curve[-1][0]  # else a trainer was lost, and it goes there again
+        step = on_line(live.signal, progress.step, self._setting.recipe.steps)
+        news = not live.line or step > live.line[-1][0]  # else a trainer was lost, and it goes there again
         if news and (progress.finished or progress.step % self._segment == 0):
-            live.curve.append((progress.step, psnr))
+            live.line.append((step, psnr))
         if not progress.finished:
             return
         del self._live[progress.key]
-        arm = live.wish.arm
-        if progress.state is not None and live.wish.replicate != CONTINUATION:
-            self._trained.setdefault(arm.name, (live.wish.replicate, progress.state.parameters))
+        live.best_scores.append(progress.best_score)
+        live.diverged = live.diverged or progress.diverged
+        if progress.state is not None and live.signal == 0 and live.wish.replicate != CONTINUATION:
+            self._trained.setdefault(live.wish.arm.name, (live.wish.replicate, progress.state.parameters))
+        if live.signal + 1 < live.wish.signals:
+            live.signal, live.step = live.signal + 1, 0
+            self._between.append(live)
+            return
+        self._record(live, progress.best_step)
+
+    def _record(self, live: _Live, best_step: int) -> None:
+        arm, fitted = live.wish.arm, self._setting.fitted
+        steps = self._setting.recipe.steps
         run = Run(
             study_id=self._setting.study_id,
             family=self._setting.family,
             arm=arm.name,
             kind=arm.kind,
             replicate=live.wish.replicate,
-            score=self._setting.objective.score(live.curve, self._setting.recipe.steps),
-            best_score=progress.best_score,
-            best_step=progress.best_step,
-            diverged=progress.diverged,
+            score=mean_score(self._setting.objective, live.line, steps, steps, fitted),
+            best_score=sum(live.best_scores[:fitted]) / len(live.best_scores[:fitted]),
+            best_step=best_step,
+            diverged=live.diverged,
             seconds=live.seconds,
             config=arm.config,
-            curve=tuple(live.curve),
+            curve=tuple(live.line),
         )
         self._runs[arm.name, run.replicate] = run
         self._outbox.append(RunFinished(run.study_id, run))
 
     def lost(self, key: str) -> None:
-        """A run's trainer died; it is wanted again. Raises RuntimeError when it has died too often."""
-        wish = self._live.pop(key).wish
-        if self._attempts[wish.arm.name, wish.replicate] >= MAX_ATTEMPTS:
+        """A run's trainer died; its signal is begun again. Raises RuntimeError when that has happened too often."""
+        live = self._live.pop(key)
+        wish, steps = live.wish, self._setting.recipe.steps
+        if self._attempts[wish.arm.name, wish.replicate, live.signal] >= MAX_ATTEMPTS:
             run = f"{wish.arm.name!r}, replicate {wish.replicate}"
             raise RuntimeError(f"the run {run}, lost its trainer {MAX_ATTEMPTS} times")
+        live.step, live.line = 0, [(step, psnr) for step, psnr in live.line if step <= live.signal * steps]
+        self._between.append(live)
 
     def holds(self, key: str) -> bool:
         """Whether this member is one of the runs in training."""
@@ -140,13 +178,18 @@ class RunPhase:
     def close(self) -> None:
         """Forget what trains."""
         self._live.clear()
+        self._between.clear()
 
-    def _start(self, wish: Wish) -> Job:
-        run = (wish.arm.name, wish.replicate)
-        self._attempts[run] += 1
-        key = f"{self._setting.study_id} {wish.arm.name} run {wish.replicate} attempt {self._attempts[run]}"
+    def _job(self, live: _Live) -> Job:
+        wish, signal, start = live.wish, live.signal, live.start
+        self._attempts[wish.arm.name, wish.replicate, signal] += 1
+        attempt = self._attempts[wish.arm.name, wish.replicate, signal]
+        key = f"{self._setting.study_id} {wish.arm.name} run {wish.replicate} attempt {attempt}"
+        key += f" signal {signal}" if signal else ""
         steps = self._setting.recipe.steps
-        begun = (0, ()) if wish.start is None else (wish.start.step, wish.curve)
-        self._live[key] = _Live(wish, begun[0], list(begun[1]))
-        member = Member(key, wish.arm.config, wish.seed, wish.arm.learning_rate, steps, wish.start)
-        return Job.of(self._setting, member, steps)
+        if start is not None:
+            live.step = start.step
+            live.line += [(on_line(signal, step, steps), psnr) for step, psnr in wish.curves.get(signal, ())]
+        self._live[key] = live
+        member = Member(key, wish.arm.config, wish.seed, wish.arm.learning_rate, steps, start)
+        return Job.of(self._setting, member, steps, signal=signal)

@@ -21,13 +21,14 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from vi3nr.ensemble.interface import WORST_SCORE
 from workers.jobs import MAX_ATTEMPTS
-from workers.objective import Objective
+from workers.objective import Curve, Objective
 from workers.outcomes import CURVE, FINISHED, OWN_CURVE, WORDS, Asked, Outcome, outcome_of
 from workers.prior import known_trials, start_with
 from workers.sampler import SurfaceSampler
 from workers.search_policy import make_pruner, make_sampler, pruning_steps
 from workers.seeds import sampler_seed, trial_seed
 from workers.storage import Fence, FencedOffError, TrialStorage, persistently
+from workers.tours import mean_score
 
 __all__ = ["FamilySearch"]
 
@@ -58,21 +59,24 @@ class FamilySearch:
         steps: int,
         seed: int,
         lease: int,
+        signals: int = 1,
         prior: Sequence[str] = (),
         fence: Fence | None = None,
     ) -> None:
         """Open or create the study ``name`` and recover what other leases left running.
 
-        ``steps`` are those of the full training, of which ``search_steps`` are trained here; ``prior`` names like
-        searches: their best trials are tried first, and all of them are known to the sampler. Nothing is written once
-        ``fence`` says that the lease is lost: FencedOffError then, from every method that writes.
+        ``steps`` are those of the full training, of which ``search_steps`` are trained here on each of so many
+        ``signals``; ``prior`` names like searches: their best trials are tried first, and all of them are known to the
+        sampler. Nothing is written once ``fence`` says that the lease is lost: FencedOffError then, from every method
+        that writes.
         """
         self._family, self._distributions = family, dict(distributions)
         self._prior = known_trials(storage, prior, self._distributions)
         self._start = start_with(self._prior, start)
         self._objective, self._steps, self._seed, self._lease = objective, steps, seed, lease
-        self._checkpoints = pruning_steps(search_steps)
-        pruner = make_pruner(len(self._start))
+        self._search_steps, self._signals = search_steps, signals
+        self._checkpoints = pruning_steps(search_steps, signals)
+        pruner = make_pruner(len(self._start), search_steps)
         create = partial(optuna.create_study, study_name=name, storage=storage, direction="maximize", pruner=pruner)
         self._study = persistently(partial(create, load_if_exists=True))
         if fence is not None:
@@ -150,7 +154,7 @@ class FamilySearch:
                 return  # another runner took the study over and ended the trial: its record stands
 
     def report(self, number: int, step: int, psnr: float) -> bool:
-        """Record a PSNR in dB at a step; True if the trial should be pruned there.
+        """Record a PSNR in dB at a step of the line of signals; True if the trial should be pruned there.
 
         A step that was reported already stands: a trainer was lost, and the trial goes over the same steps again.
         """
@@ -159,7 +163,7 @@ class FamilySearch:
             return False
         live.curve.append((step, psnr))
         try:
-            persistently(partial(live.trial.report, self._objective.score(live.curve, self._steps), step))
+            persistently(partial(live.trial.report, self._score(live.curve), step))
         except UpdateFinishedTrialError:
             return False
         return step in self._checkpoints and bool(persistently(live.trial.should_prune))
@@ -230,6 +234,9 @@ class FamilySearch:
         """What an order was queued with, when the runner died before Optuna had written its parameters down."""
         return dict(failed.system_attrs.get("fixed_params", {}))
 
+    def _score(self, curve: Curve) -> float:
+        return mean_score(self._objective, curve, self._search_steps, self._steps)
+
     def _sampler(self, seed: int) -> SurfaceSampler:
         return make_sampler(self._distributions, seed, self._objective.in_units(1.0, self._steps), self._prior)
 
@@ -238,9 +245,10 @@ class FamilySearch:
 
     def _end(self, number: int, state: TrialState, seconds: float, note: str | None) -> Outcome:
         live = self._live[number]
-        score = self._objective.score(live.curve or [(self._steps, WORST_SCORE)], self._steps)
+        none = [(self._steps, WORST_SCORE)]
+        score = self._score(live.curve) if live.curve else self._objective.score(none, self._steps)
         facts: dict[str, Any] = {"seconds": round(seconds, 3)} | ({} if note is None else {"note": note})
-        if self._objective.name in OWN_CURVE:
+        if self._objective.name in OWN_CURVE or self._signals > 1:
             facts[CURVE] = live.curve
         self.describe(number, facts)
         asked = self._live.pop(number).asked

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from optuna.distributions import FloatDistribution
-from optuna.pruners import BasePruner, PercentilePruner
 from optuna.trial import FrozenTrial
 
 from workers.sampler import SurfaceSampler
 from workers.scheduler import segment_length
+from workers.search_pruner import SignalPruner
 
 __all__ = ["make_pruner", "make_sampler", "pruning_steps"]
 
 CHECKPOINTS = (4, 6)  # of the eight reports: a trial may be pruned at half and at three quarters of the search horizon
-KEPT = 50.0  # a trial goes on if it is in the best 50 % of the completed ones at the checkpoint
 
 
 def make_sampler(
@@ -28,11 +27,14 @@ def make_sampler(
     return SurfaceSampler(space, seed, decibel, prior)
 
 
-def make_pruner(start_points: int) -> BasePruner:
+def make_pruner(start_points: int, search_steps: int) -> SignalPruner:
     """Prune what is below the median of the completed trials at its step, once the start points have completed."""
-    return PercentilePruner(KEPT, n_startup_trials=max(4, start_points))
+    return SignalPruner(max(4, start_points), search_steps)
 
 
-def pruning_steps(search_steps: int) -> frozenset[int]:
-    """The steps at which a trial may be pruned, on the grid of its reports."""
-    return frozenset(k * segment_length(search_steps) for k in CHECKPOINTS) - {search_steps}
+def pruning_steps(search_steps: int, signals: int = 1) -> frozenset[int]:
+    """The steps at which a trial may be pruned, on the grid of its reports: twice on its first signal, and after each
+    one but the last.
+    """
+    within = frozenset(k * segment_length(search_steps) for k in CHECKPOINTS) - {search_steps}
+    return within | {search_steps * k for k in range(1, signals)}

@@ -8,7 +8,7 @@ layer's weighted sum in units of ``sigma_a``: the good region is a box in the ra
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -49,8 +49,8 @@ class SearchSpace:
     bias_first_rule: str
 
     @staticmethod
-    def for_family(plan: FamilyPlan, signal: Signal) -> SearchSpace:
-        """The space that a plan asks for; what it leaves open gets the family's default ranges for this signal.
+    def for_family(plan: FamilyPlan, signal: Signal | Sequence[Signal]) -> SearchSpace:
+        """The space that a plan asks for; what it leaves open gets the family's default ranges for these signals.
 
         Raises ValueError for bounds that are not ``0 < low < high`` (shares: ``0 <= low < high < 1``).
         """
@@ -84,7 +84,7 @@ class SearchSpace:
             if isinstance(axis, Range)
         }
 
-    def start(self, signal: Signal) -> list[dict[str, float]]:
+    def start(self, signal: Signal | Sequence[Signal]) -> list[dict[str, float]]:
         """What to try first, the best guess first."""
         one_sigma_p = not {BANDWIDTH, SIGMA_P_FIRST} & self.axes.keys()
         points = (one_sigma_p_points if one_sigma_p else start_points)(self.plan.family, signal, self.plan.parameters)

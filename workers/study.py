@@ -39,10 +39,10 @@ class StudyProgram:
     def __init__(
         self,
         plan: StudyPlan,
-        signal: Signal,
+        signals: Sequence[Signal],
         runs: Sequence[Run],
         *,
-        signal_key: str,
+        signal_keys: Sequence[str],
         lease: int,
         storage: TrialStorage,
         clock: Callable[[], float],
@@ -51,15 +51,16 @@ class StudyProgram:
         """Take a study up where its recorded trials and runs leave it; ``clock`` tells the seconds since it began,
         ``fence`` whether the lease holds.
 
-        Raises ValueError for a plan that cannot run.
+        The last ``plan.held_out_signals`` of the signals are held out. Raises ValueError for a plan that cannot run.
         """
         _check(plan)
+        _check_signals(plan, signals)
         self._clock = clock
-        self.plan, self.signal_key = plan, signal_key
-        self._signal = signal
+        self.plan, self.signal_keys = plan, tuple(signal_keys)
+        self._signals = tuple(signals)
         self.outbox: list[Event] = []
         self._programs = [
-            _family_program(plan, family, signal, runs, signal_key, lease, storage, fence, self.outbox)
+            _family_program(plan, family, signals, runs, self.signal_keys, lease, storage, fence, self.outbox)
             for family in plan.families
         ]
         self._owners: dict[str, FamilyProgram] = {}  # by member key
@@ -71,7 +72,13 @@ class StudyProgram:
         return all(program.phase == "done" for program in self._programs)
 
     def next_job(self) -> Job | None:
-        """What to put into a free slot: a trial while the search goes on, else a run of whom has the fewest slots."""
+        """What to put into a free slot: what has begun and goes on with its next signal, a trial while the search goes
+        on, else a run of whom has the fewest slots.
+        """
+        for begun in self._programs:
+            job = begun.next_signal()
+            if job is not None:
+                return self._owned(job, begun)
         while (program := self._searching()) is not None:
             job = program.trials.next_job()
             if job is not None:
@@ -155,12 +162,12 @@ class StudyProgram:
         """The answer, once ``done``."""
         results = [program.result() for program in self._programs]
         ended = self._programs[0].trials.ended or "trials"
-        points, channels = self._signal.values.shape
-        return study_result(self.plan, results, ended, points=points, channels=channels)
+        points, channels = min((signal.values.shape for signal in self._signals), key=lambda shape: shape[0])
+        return study_result(self.plan, results, ended, points=points, channels=channels, signals=len(self._signals))
 
     def exhibits(self) -> tuple[Exhibit, ...]:
-        """What the report shows besides the numbers, once ``done``."""
-        return exhibits([one for program in self._programs for one in program.trained()], self._signal)
+        """What the report shows besides the numbers, once ``done``: of several signals the first."""
+        return exhibits([one for program in self._programs for one in program.trained()], self._signals[0])
 
     def _trials_total(self) -> int:
         """As many as the budget has, or as there are once the search has ended."""
@@ -173,43 +180,59 @@ class StudyProgram:
 def _family_program(
     plan: StudyPlan,
     family: FamilyPlan,
-    signal: Signal,
+    signals: Sequence[Signal],
     runs: Sequence[Run],
-    signal_key: str,
+    signal_keys: tuple[str, ...],
     lease: int,
     storage: TrialStorage,
     fence: Fence | None,
     outbox: list[Event],
 ) -> FamilyProgram:
-    widths = plan.network.widths(signal.coordinates.shape[1], signal.values.shape[1])
+    widths = plan.network.widths(signals[0].coordinates.shape[1], signals[0].values.shape[1])
+    fitted = signals[: len(signals) - plan.held_out_signals]
+    points = max(len(signal.values) for signal in signals)
     setting = Setting(
-        plan.study_id, family.family, signal_key, widths, plan.recipe, plan.objective, signal.values.shape[0]
-    )
-    space = SearchSpace.for_family(family, signal)
+        plan.study_id, family.family, signal_keys, len(fitted), widths, plan.recipe, plan.objective, points
+    )  # fmt: skip
+    space = SearchSpace.for_family(family, fitted)
+    moment = sum(signal.input_second_moment for signal in fitted) / len(fitted)
     search = FamilySearch(
         storage,
         optuna_study_name(plan.study_id, family.family),
         family.family,
         space.distributions(),
-        space.start(signal),
+        space.start(fitted),
         objective=plan.objective,
         search_steps=plan.search_steps,
         steps=plan.recipe.steps,
         seed=plan.seed,
         lease=lease,
         fence=fence,
+        signals=len(fitted),
         prior=[optuna_study_name(study, family.family) for study in family.prior],
     )
     trials = TrialPhase(
         setting,
         search,
         space,
-        Moments(signal.input_second_moment, plan.method, moment_seed(plan.seed, family.family)),
+        Moments(moment, plan.method, moment_seed(plan.seed, family.family)),
         search_steps=plan.search_steps,
         finalists=plan.finalists,
         outbox=outbox,
     )
     return FamilyProgram(plan, space.plan, setting, trials, [r for r in runs if r.family == family.family], outbox)
+
+
+def _check_signals(plan: StudyPlan, signals: Sequence[Signal]) -> None:
+    if not 0 <= plan.held_out_signals < len(signals):
+        raise ValueError(
+            f"held_out_signals must leave one of the {len(signals)} signals to search on, got {plan.held_out_signals}"
+        )
+    ends = {(signal.coordinates.shape[1], signal.values.shape[1]) for signal in signals}
+    if len(ends) > 1:
+        raise ValueError(
+            f"the signals of a study have coordinates and values of the same dimensions, got {sorted(ends)}"
+        )
 
 
 def _check(plan: StudyPlan) -> None:

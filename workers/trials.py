@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from vi3nr.activations import family_of
@@ -17,6 +18,7 @@ from workers.race import BY_CLOCK, Contender
 from workers.search import FamilySearch
 from workers.search_policy import pruning_steps
 from workers.search_space import SearchSpace
+from workers.tours import on_line
 
 __all__ = ["Moments", "TrialPhase"]
 
@@ -35,8 +37,11 @@ class Moments:
 @dataclass
 class _Live:
     asked: Asked
-    step: int = 0
+    config: InitConfig
+    signal: int = 0
+    step: int = 0  # on this signal
     seconds: float = 0.0
+    states: dict[int, MemberState] = field(default_factory=dict)  # by signal
 
 
 class TrialPhase:
@@ -63,7 +68,8 @@ class TrialPhase:
         self._segment = setting.segment(search_steps)
         self._over: str | None = None
         self._live: dict[str, _Live] = {}
-        self._states: dict[int, MemberState] = {}  # by order, of the present best only
+        self._between: deque[_Live] = deque()  # trials that wait for a slot to train on their next signal
+        self._states: dict[int, dict[int, MemberState]] = {}  # by order and signal, of the present best only
 
     @property
     def ended(self) -> str | None:
@@ -73,7 +79,7 @@ class TrialPhase:
     @property
     def done(self) -> bool:
         """Whether the search has ended and nothing of it is still training."""
-        return self.ended is not None and not self._live
+        return self.ended is not None and not self.running
 
     def judge(self, ended: str | None) -> None:
         """Take the study's verdict: the limit that is spent, or that the search goes on."""
@@ -94,8 +100,8 @@ class TrialPhase:
 
     @property
     def running(self) -> int:
-        """Trials that hold a slot."""
-        return len(self._live)
+        """Trials that have begun and not ended."""
+        return len(self._live) + len(self._between)
 
     @property
     def finished(self) -> int:
@@ -105,19 +111,27 @@ class TrialPhase:
     @property
     def steps_done(self) -> int:
         """Member steps behind us; a pruned trial has saved its remaining ones and counts whole."""
-        return self.finished * self._steps + sum(live.step for live in self._live.values())
+        return self.finished * self._steps * self._setting.fitted + self._steps_running
 
     @property
     def steps_trained(self) -> int:
         """Member steps that were really made."""
         finished = sum(outcome.curve[-1][0] for outcome in self._search.outcomes if outcome.curve)
-        return finished + sum(live.step for live in self._live.values())
+        return finished + self._steps_running
+
+    @property
+    def _steps_running(self) -> int:
+        return sum(on_line(live.signal, live.step, self._steps) for live in self._begun)
+
+    @property
+    def _begun(self) -> list[_Live]:
+        return [*self._live.values(), *self._between]
 
     @property
     def seconds(self) -> float:
         """Device seconds of finished and running trials."""
         finished = sum(outcome.seconds for outcome in self._search.outcomes)
-        return finished + sum(live.seconds for live in self._live.values())
+        return finished + sum(live.seconds for live in self._begun)
 
     def ranking(self) -> list[Outcome]:
         """The trials that reached the search horizon, best first; those whose config was impossible are left out."""
@@ -148,9 +162,9 @@ class TrialPhase:
             seed=moments.seed,
         )
 
-    def state(self, order: int) -> MemberState | None:
-        """A finalist's training state at the search horizon, if this process still has it."""
-        return self._states.get(order)
+    def states(self, order: int) -> Mapping[int, MemberState]:
+        """A finalist's training state at the search horizon by signal, if this process still has it."""
+        return self._states.get(order, {})
 
     def next_job(self) -> Job | None:
         """Ask for a trial and make it a member. Only for a free slot.
@@ -165,10 +179,20 @@ class TrialPhase:
             self._tell(self._search.finish(asked.number, note=str(error)))
             return None
         self._search.describe(asked.number, self._facts(config))
+        return self._job(_Live(asked, config))
+
+    def next_signal(self) -> Job | None:
+        """A trial that goes on with its next signal; None if there is none. Only for a free slot."""
+        return self._job(self._between.popleft()) if self._between else None
+
+    def _job(self, live: _Live) -> Job:
+        asked, signal = live.asked, live.signal
         key = f"{self._setting.study_id} {self._setting.family} trial {asked.number}"
-        self._live[key] = _Live(asked)
-        member = Member(key, config, asked.seed, self._space.learning_rate(asked.params), self._steps)
-        return Job.of(self._setting, member, self._steps, pruning_steps(self._steps))
+        key += f" signal {signal}" if signal else ""
+        self._live[key] = live
+        member = Member(key, live.config, asked.seed, self._space.learning_rate(asked.params), self._steps)
+        decisions = frozenset() if signal else pruning_steps(self._steps)
+        return Job.of(self._setting, member, self._steps, decisions, signal)
 
     def absorb(self, progress: Progress) -> bool:
         """Take a report in; True if the trial is pruned and has to leave its slot."""
@@ -178,17 +202,22 @@ class TrialPhase:
         psnr = WORST_SCORE if progress.diverged else progress.score
         if not progress.finished and progress.step % self._segment:
             return False  # a turn cut short for a neighbour on the same device
-        prune = self._search.report(number, progress.step, psnr)
+        prune = self._search.report(number, on_line(live.signal, progress.step, self._steps), psnr)
         if not (progress.finished or prune):
             return False
         del self._live[progress.key]
-        self._search.describe(number, {"best_score": progress.best_score, "best_step": progress.best_step})
-        if not progress.finished:
-            self._tell(self._search.prune(number, seconds=live.seconds))
-            return True
-        self._tell(self._search.finish(number, seconds=live.seconds))
         if progress.state is not None:
-            self._keep(live.asked.order, progress.state)
+            live.states[live.signal] = progress.state
+        if not prune and live.signal + 1 < self._setting.fitted:
+            live.signal, live.step = live.signal + 1, 0
+            self._between.append(live)
+            return False
+        self._search.describe(number, {"best_score": progress.best_score, "best_step": progress.best_step})
+        if prune:
+            self._tell(self._search.prune(number, seconds=live.seconds))
+            return not progress.finished
+        self._tell(self._search.finish(number, seconds=live.seconds))
+        self._keep(live.asked.order, live.states)
         return False
 
     def lost(self, key: str) -> None:
@@ -204,6 +233,7 @@ class TrialPhase:
     def close(self) -> None:
         """Leave no trial running in the record."""
         self._live.clear()
+        self._between.clear()
         self._search.close()
 
     def holds(self, key: str) -> bool:
@@ -215,10 +245,10 @@ class TrialPhase:
         event = TrialFinished(setting.study_id, setting.family, outcome.number, outcome.state, outcome.score)
         self._outbox.append(event)
 
-    def _keep(self, order: int, state: MemberState) -> None:
-        """Keep a state while its trial is among the best; the others' are let go."""
+    def _keep(self, order: int, states: dict[int, MemberState]) -> None:
+        """Keep a trial's states while it is among the best; the others' are let go."""
         best = {outcome.order for outcome in self.ranking()[: self._finalists]}
-        self._states = {o: kept for o, kept in {**self._states, order: state}.items() if o in best}
+        self._states = {o: kept for o, kept in {**self._states, order: states}.items() if o in best}
 
     def _facts(self, config: InitConfig) -> dict[str, Any]:
         """What a person wants to read on a trial besides the searched axes."""

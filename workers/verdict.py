@@ -9,17 +9,19 @@ from vi3nr.config import Stability
 from vi3nr.ensemble.interface import WORST_SCORE
 from vi3nr.theory import stable_sigma_p
 from workers.arms import ArmSpec, bias_label
+from workers.carry_over import carry_over
 from workers.events import Run
 from workers.objective import Objective
 from workers.plan import StudyPlan
 from workers.result import Arm, Comparison, FamilyResult, Interval, StudyResult, memorising_warning
 from workers.statistics import mean_interval, paired_interval
+from workers.tours import signal_scores
 
 __all__ = ["arm_of", "compare", "family_result", "study_result"]
 
 
-def arm_of(spec: ArmSpec, runs: Sequence[Run]) -> Arm:
-    """One line of the confirmation table. ``runs`` are the arm's, by replicate from 0."""
+def arm_of(spec: ArmSpec, runs: Sequence[Run], objective: Objective, steps: int) -> Arm:
+    """One line of the confirmation table. ``runs`` are the arm's, by replicate from 0, of ``steps`` steps a signal."""
     values = tuple(run.score for run in runs)
     config = spec.config
     return Arm(
@@ -36,6 +38,7 @@ def arm_of(spec: ArmSpec, runs: Sequence[Run]) -> Arm:
         diverged=sum(run.diverged for run in runs),
         trial=spec.trial,
         init_config=config,
+        per_signal=tuple(tuple(signal_scores(objective, run.curve, steps, steps)) for run in runs),
     )
 
 
@@ -52,9 +55,11 @@ def compare(found: Arm, baseline: Arm, objective: Objective) -> Comparison:
 
 
 def family_result(
-    family: str, arms: Sequence[Arm], *, replicates: int, trials: int, objective: Objective
+    family: str, arms: Sequence[Arm], *, replicates: int, trials: int, objective: Objective, fitted: int = 1
 ) -> FamilyResult:
-    """Rank a family's arms. The winner is the best mean among the arms with all ``replicates``."""
+    """Rank a family's arms. The winner is the best mean among the arms with all ``replicates``; ``fitted`` signals
+    were searched on, the others held out.
+    """
     ranked = sorted(arms, key=lambda arm: -arm.score.mean)
     full = [arm for arm in ranked if arm.score.n >= replicates]
     found = next((arm for arm in full if arm.kind == "finalist"), None)
@@ -70,11 +75,12 @@ def family_result(
         trials=trials,
         stability_sigma_p=stable.sigma_p,
         stability_kind=stable.kind,
+        carry_over=None if found is None or usual is None else carry_over(found, usual, fitted, objective),
     )
 
 
 def study_result(
-    plan: StudyPlan, families: Sequence[FamilyResult], ended: str, *, points: int, channels: int
+    plan: StudyPlan, families: Sequence[FamilyResult], ended: str, *, points: int, channels: int, signals: int = 1
 ) -> StudyResult:
     """Rank the families by their winners' means, and say what a reader should beware of."""
     ranked = sorted(families, key=lambda family: -family.winner.score.mean)
@@ -88,6 +94,8 @@ def study_result(
         points=points,
         families=tuple(ranked),
         warnings=(*_memorising(ranked[0].winner, points, channels), *_diverged(ranked)),
+        signals=signals - plan.held_out_signals,
+        held_out_signals=plan.held_out_signals,
     )
 
 

@@ -44,10 +44,11 @@ class Answer:
 def answer_of(family: FamilyResult, unit: str) -> Answer:
     """The winner of a family against what people would have used."""
     verdict = None if family.comparison is None else family.comparison.verdict
+    told = (family.comparison, family.carry_over)
     name = file_name(family.family)
     config = base64.b64encode(family.winner.init_config.to_json().encode()).decode()
     return Answer(
-        HEADLINES[verdict], verdict or "plain", "" if family.comparison is None else family.comparison.sentence,
+        HEADLINES[verdict], verdict or "plain", " ".join(said.sentence for said in told if said is not None),
         tuple(_tiles(family, unit)), snippet(name), name, f"data:application/json;base64,{config}",
     )  # fmt: skip
 

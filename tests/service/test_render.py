@@ -10,6 +10,7 @@ from studies_to_store import result, run
 
 from service.render import print_result
 from workers.arms import customary_arms, theory_arm
+from workers.objective import Objective
 from workers.verdict import arm_of
 
 WIDTHS = (2, 8, 8, 3)
@@ -23,7 +24,7 @@ def test_every_arm_is_named_with_its_scale_once() -> None:
     for family in ("gaussian", "sine"):
         specs = [theory_arm(family, {}, WIDTHS, 1 / 3, 1e-3), *customary_arms(family, {}, WIDTHS, None, 1e-3)]
         found = replace(answer.families[0].winner, family=family, name=f"{family} trial 3")
-        usual = [arm_of(spec, RUNS) for spec in specs]
+        usual = [arm_of(spec, RUNS, Objective(), RUNS[0].curve[-1][0]) for spec in specs]
         families.append(replace(answer.families[0], family=family, winner=found, arms=(found, *usual)))
     text = io.StringIO()
     print_result(

@@ -187,14 +187,16 @@ def test_a_file_that_is_too_large_is_refused(tmp_path: Path) -> None:
     assert (error.field, error.value) == ("files", "'a.png'")
 
 
-def test_uploads_that_are_no_single_image_are_refused(client: TestClient, encode: Encode) -> None:
-    """No image: 415. A damaged one, several, none, another form: 4xx; each names ``files`` and the file."""
+def test_uploads_that_are_no_images_or_unlike_are_refused(client: TestClient, encode: Encode) -> None:
+    """No image: 415. A damaged one, unlike ones, none, another form: 4xx; each names ``files`` and the file."""
     no_image = problem(client.post("/v1/datasets", files={"files": ("song.mp3", b"ID3 la la")}), 415)
     assert (no_image.errors[0].field, no_image.errors[0].value) == ("files", "'song.mp3'")
     damaged = problem(client.post("/v1/datasets", files={"files": ("cut.jpg", encode("JPEG", 200, 200)[:900])}), 422)
     assert (damaged.errors[0].field, damaged.errors[0].value) == ("files", "'cut.jpg'")
-    several = [("files", ("a.png", encode())), ("files", ("b.png", encode()))]
-    assert "exactly one" in problem(client.post("/v1/datasets", files=several), 422).detail
+    files = [("files", ("a.png", encode())), ("files", ("b.png", encode(mode="L")))]
+    unlike = problem(client.post("/v1/datasets", files=files), 422)
+    assert (unlike.errors[0].field, unlike.errors[0].value) == ("files", "'b.png'")
+    assert "2 coordinates and 1 values, the first file is an image of 2 coordinates and 3" in unlike.errors[0].message
     assert problem(client.post("/v1/datasets", files={"file": ("a.png", encode())}), 422).errors[0].field == "file"
     problem(client.post("/v1/datasets", data={"max_points": "100"}), 415)
     problem(client.post("/v1/datasets", json={"files": []}), 415)

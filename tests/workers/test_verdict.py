@@ -31,7 +31,7 @@ def arm(spec, *values):
         Run("s", "gaussian", spec.name, spec.kind, r, v, v, 9, v < -50, 1.0, spec.config, ())
         for r, v in enumerate(values)
     ]
-    return arm_of(spec, runs)
+    return arm_of(spec, runs, FIT, 9)
 
 
 @pytest.mark.parametrize(

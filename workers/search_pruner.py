@@ -1,0 +1,63 @@
+"""When a trial is given up: within its first signal by its learning curve, after each further one by its mean so far.
+
+Every trial sees the signals in the same order, so trials are compared over the same ones.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from optuna.pruners import BasePruner, PercentilePruner
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+from scipy.stats import wilcoxon
+
+__all__ = ["SignalPruner"]
+
+KEPT = 50.0  # a trial goes on if it is in the best 50 % of the completed ones at the checkpoint
+DOUBT = 0.1  # and after several signals unless the best trial is better on them beyond this doubt
+
+
+class SignalPruner(BasePruner):
+    """Prune what is below the median of the completed trials, or what the best trial beats signal by signal.
+
+    Args:
+        startup: completed trials before any is pruned.
+        horizon: steps that a trial trains on each signal.
+    """
+
+    def __init__(self, startup: int, horizon: int) -> None:
+        self._startup, self._horizon = startup, horizon
+        self._within = PercentilePruner(KEPT, n_startup_trials=startup)
+
+    def prune(self, study: Study, trial: FrozenTrial) -> bool:
+        """Whether the trial should be given up at its last report."""
+        step = trial.last_step
+        if step is None:
+            return False
+        if step < self._horizon:
+            return self._within.prune(study, trial)
+        if step % self._horizon:
+            return False
+        done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        known = [one for one in done if step in one.intermediate_values]
+        if len(known) < self._startup:
+            return False
+        mean = trial.intermediate_values[step]
+        if mean < float(np.median([one.intermediate_values[step] for one in known])):
+            return True
+        best = max(known, key=lambda one: one.value or float("-inf"))
+        return self._beaten(self._by_signal(trial, step), self._by_signal(best, step))
+
+    @staticmethod
+    def _beaten(mine: np.ndarray, best: np.ndarray) -> bool:
+        """Wilcoxon's signed-rank test on the signals both have been trained on: one-sided, exact for few of them."""
+        apart = mine - best
+        if not apart.any():
+            return False
+        return float(wilcoxon(apart, alternative="less").pvalue) < DOUBT
+
+    def _by_signal(self, trial: FrozenTrial, step: int) -> np.ndarray:
+        """The score on each signal, from the means so far at their ends."""
+        ends = range(self._horizon, step + 1, self._horizon)
+        sums = [(k + 1) * trial.intermediate_values.get(end, np.nan) for k, end in enumerate(ends)]
+        return np.asarray(np.nan_to_num(np.diff([0.0, *sums])))
