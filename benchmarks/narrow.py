@@ -1,10 +1,11 @@
 """What finite width does to a network's variances, measured beside what the library predicts of it.
 
-    python -m benchmarks.narrow [--json] [--part drift|gaussian|wire] [--quick] [--fresh]
+    python -m benchmarks.narrow [--json] [--part drift|gaussian|wire|first|chance] [--quick] [--fresh]
 
 ``drift``: the last of ten layers of 256 units, every family at three rho, beside ``finite_width_drift``. ``gaussian``:
 the width from which on a Gaussian network does what the theory says, by rho. ``wire``: gradients of narrow WIRE
-networks, with the forward pass's weights and with weights drawn apart, beside ``forecast``.
+networks, with the forward pass's weights and with weights drawn apart, beside ``forecast``. ``first``: what two inputs
+do to the first layers, over the theory. ``chance``: how far networks of a hundred layers lie apart.
 
 What is stored under benchmarks/data/narrow is printed and only missing cells are measured; ``--fresh`` measures all
 again (some minutes of one core). ``--quick`` is a smoke in a second, stores nothing, and its figures mean nothing.
@@ -19,12 +20,15 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from benchmarks.narrow_first import CHANCE, FIRST, chance_cell, chance_table, first_cell, first_table
 from benchmarks.paper_store import Row, Store
+from benchmarks.paper_toy import Size as ToySize
 from vi3nr.activations import activation, families
 from vi3nr.config import InitConfig
 from vi3nr.diagnostics import diagnose
@@ -35,7 +39,6 @@ from vi3nr.propagation import forecast
 from vi3nr.signals import Signal, image_signal
 
 DATA = Path(__file__).parent / "data" / "narrow"
-PARTS = ("drift", "gaussian", "wire")
 LAYERS = 10
 DRIFT_RHOS = (0.5, 2.0, 5.0)
 GAUSSIAN_RHOS, GAUSSIAN_WIDTHS = (1.55, 5.0, 20.0), (32, 64, 128, 256, 512)
@@ -44,6 +47,9 @@ WIRE = activation("wire", omega=20.0, s=10.0)
 WIRE_CELLS = ((5.0, 128, 600), (5.0, 256, 300), (5.0, 512, 80), (2.0, 256, 300))  # rho, width, networks
 POINTS = 32  # of each WIRE network; they share its weights, so the networks are the samples
 DRIFTS, MORE = 0.01, 32  # where the drift is larger than that, so many times the networks
+
+
+TOY = ToySize(points=50)  # a hundred layers of a thousand units
 
 
 @dataclass(frozen=True)
@@ -58,10 +64,16 @@ class Size:
     grid: int = 64
     wire_cells: tuple[tuple[float, int, int], ...] = WIRE_CELLS
     layers: int = LAYERS
+    first_cells: tuple[tuple[Any, ...], ...] = FIRST
+    chance_networks: int = 8
+    toy: ToySize = TOY
 
 
 FULL = Size()
-QUICK = Size(("sine", "wire"), 16, 3, (8,), 2, 8, ((5.0, 8, 3),), 3)
+QUICK = Size(
+    ("sine", "wire"), 16, 3, (8,), 2, 8, ((5.0, 8, 3),), 3, (("tanh", 1.0, 1.5, 8, "normal", 2, 0, "gradient"),), 2,
+    ToySize(3, 16, 5),
+)  # fmt: skip
 
 
 def summary(values: list[float]) -> Row:
@@ -166,6 +178,15 @@ def run_wire(store: Store, size: Size) -> list[Row]:
     return [store.cell(f"rho {rho:g}, width {n}", wire_cell, rho, n, nets, size) for rho, n, nets in size.wire_cells]
 
 
+def run_first(store: Store, size: Size) -> list[Row]:
+    signal = image_signal(np.zeros((size.grid, size.grid, 3)))
+    return [store.cell(", ".join(map(str, cell)), first_cell, *cell, signal) for cell in size.first_cells]
+
+
+def run_chance(store: Store, size: Size) -> list[Row]:
+    return [store.cell(name, chance_cell, name, size.chance_networks, size.toy) for name in CHANCE]
+
+
 def drift_table(rows: list[Row]) -> str:
     lines = [f"{'family':<16}{'rho':>5}{'measured':>10}{'+-':>8}{'predicted':>11}{'networks':>10}"]
     for row in rows:
@@ -203,19 +224,21 @@ RUN: dict[str, tuple[Callable[[Store, Size], list[Row]], Callable[[list[Row]], s
     "drift": (run_drift, drift_table),
     "gaussian": (run_gaussian, gaussian_table),
     "wire": (run_wire, wire_table),
+    "first": (run_first, first_table),
+    "chance": (run_chance, chance_table),
 }
 
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
-    parser.add_argument("--part", choices=PARTS, default=None, help="one part only; all of them otherwise")
+    parser.add_argument("--part", choices=list(RUN), default=None, help="one part only; all of them otherwise")
     parser.add_argument("--quick", action="store_true", help="a smoke of each part, in a second; stores nothing")
     parser.add_argument("--fresh", action="store_true", help="measure again instead of reading what is stored")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     outcome = {}
-    for name in [options.part] if options.part else PARTS:
+    for name in [options.part] if options.part else RUN:
         run, table = RUN[name]
         store = Store(None if options.quick else DATA / f"{name}.json", fresh=options.fresh)
         outcome[name] = run(store, QUICK if options.quick else FULL)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,12 +11,10 @@ from service.reading.kinds import KINDS
 from service.records import Dataset, Study
 from service.states import StudyState
 from service.trial_records import Trial
-from vi3nr.activations import Activation, family_of
+from vi3nr.activations import family_of
 from workers.result import ProgressNote
 
 __all__ = [
-    "ActivationAnswer",
-    "Activations",
     "DatasetAnswer",
     "Datasets",
     "Health",
@@ -26,7 +23,6 @@ __all__ = [
     "StudyAnswer",
     "TrialAnswer",
     "Trials",
-    "activation_answer",
     "dataset_answer",
     "study_answer",
     "trial_answer",
@@ -164,42 +160,6 @@ class Trials(BaseModel):
     next_cursor: str | None
 
 
-class Interval(BaseModel):
-    """From low to high."""
-
-    low: float
-    high: float
-
-
-class Parameter(BaseModel):
-    """A parameter of a family besides its scale."""
-
-    name: str
-    default: float | None
-
-
-class ActivationAnswer(BaseModel):
-    """An activation family, and what is customary for it."""
-
-    family: str
-    label: str
-    formula: str
-    parameters: list[Parameter]
-    customary: list[dict[str, float]] = Field(description="scales in use: sigma_a, for waves also omega")
-    default_range: dict[str, Interval] | None = Field(description="of sigma_a, for waves also omega; null: no scale")
-    learning_rate: float
-    closed_form: list[str] = Field(description="moments with a closed form: mean, E f^2, E f'^2")
-    other_names: dict[str, str] = Field(description="what else the scale is called, and what sigma_a then is")
-    complex: bool = Field(description="whether its values, and the weights between, are complex")
-    gradient: str = Field(description="exact, or detached: a factor is held constant in the backward pass")
-
-
-class Activations(BaseModel):
-    """The families there are."""
-
-    items: list[ActivationAnswer]
-
-
 def _time(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
@@ -287,35 +247,4 @@ def trial_answer(trial: Trial) -> TrialAnswer:
         note=known.get("note"),
         started=trial.started,
         finished=trial.finished,
-    )
-
-
-def activation_answer(family: type[Activation]) -> ActivationAnswer:
-    """A family as clients see it."""
-    own = [item for item in fields(family) if item.name != "sigma_a"]
-    low, high = family.sigma_a_range
-    ranges = {"sigma_a": Interval(low=low, high=high)}
-    for alias, constant in family.aliases.items():
-        ranges[alias] = Interval(low=constant / high, high=constant / low)
-    return ActivationAnswer(
-        family=family.family,
-        label=family.label,
-        formula=family.formula,
-        parameters=[
-            Parameter(name=item.name, default=item.default if isinstance(item.default, int | float) else None)
-            for item in own
-        ],
-        customary=[
-            {"sigma_a": scale, **{alias: constant / scale for alias, constant in family.aliases.items()}}
-            for scale in family.customary_sigma_a
-        ],
-        default_range=ranges if family.has_scale else None,
-        learning_rate=family.learning_rate,
-        closed_form=list(family.closed_form),
-        other_names={
-            name: f"{constant:.6g} / {name}" if power < 0 else name
-            for name, (constant, power) in family.scale_names().items()
-        },
-        complex=family.complex,
-        gradient=family.gradient,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
-from service.answers import Activations, activation_answer
+from service.answers_activations import Activations, activation_answer
 from service.callers import Asker, Caller, Reader
 from service.inits import init_of
 from service.problems import Problem, documented

@@ -12,9 +12,10 @@ from typing import TypeVar
 
 from vi3nr.signals import Signal
 from workers.events import Event, Run, StudyCompleted, StudyFailed, StudyProgressed
+from workers.floor import Floor
 from workers.plan import StudyPlan
-from workers.pool import Device, DeviceLost, Pool, TurnDone
-from workers.scheduler import LEG_SECONDS, REPORT_STEPS, TURN_SECONDS, FairShare, Pace, turn_steps
+from workers.pool import DeviceLost, Pool, TurnDone
+from workers.scheduler import FairShare
 from workers.seats import Resident, Seat
 from workers.storage import Fence, StorageUnavailableError, TrialStorage, persistently
 from workers.study import StudyProgram
@@ -30,13 +31,11 @@ class Engine:
 
     def __init__(self, pool: Pool, storage: TrialStorage) -> None:
         self._pool, self._storage = pool, storage
+        self._floor, self._fair = Floor(pool), FairShare()
         self._studies: dict[str, StudyProgram] = {}
-        self._seats: dict[str, Seat] = {}
         self._waiting: dict[str, deque[Resident]] = {}  # by study: between two legs, or asked for ahead of time
-        self._fair, self._pace = FairShare(), Pace()
         self._events: list[Event] = []
         self._changed: set[str] = set()
-        self._withdrawn: set[str] = set()  # signals that no study needs any more, still in a running turn
         self._signals = 0
 
     @property
@@ -47,7 +46,7 @@ class Engine:
     @property
     def has_devices(self) -> bool:
         """Whether there is anything to train on now."""
-        return bool(self._pool.devices())
+        return bool(self._floor.devices)
 
     def add(
         self,
@@ -83,7 +82,7 @@ class Engine:
             self._events.append(StudyFailed(plan.study_id, _explain(error)))
             return
         for key, signal in zip(keys, signals, strict=True):
-            self._pool.publish(key, signal)
+            self._floor.publish(key, signal)
         self._studies[plan.study_id] = program
         self._fair.join(plan.study_id)
         self._changed.add(plan.study_id)
@@ -118,42 +117,25 @@ class Engine:
         return events
 
     def _schedule(self) -> None:
-        devices = {device.id: device for device in self._pool.devices()}
-        for gone in [key for key, seat in self._seats.items() if key not in devices and not seat.busy]:
+        for gone in self._floor.vanished():
             self._lose(gone)
-        self._withdraw()
+        self._floor.withdraw()
         more = True
-        for device in devices.values():
-            seat = self._seats.setdefault(device.id, Seat())
-            if not seat.busy:
-                more = self._start(device, seat, more)
+        for device_id, seat in self._floor.idle():
+            more = self._fill(device_id, seat, more)
 
-    def _start(self, device: Device, seat: Seat, more: bool) -> bool:
+    def _fill(self, device_id: str, seat: Seat, more: bool) -> bool:
         """Fill a device's free slots and let it run; whether there may be ``more`` to fill slots with."""
-        seat.slots = device.slots
         admitted: list[Resident] = []
-        while more and len(seat.residents) < device.slots:
-            resident = self._next_resident(self._held())
+        while more and len(seat.residents) < seat.slots:
+            resident = self._next_resident(self._floor.held())
             more = resident is not None
             if resident is not None:
                 seat.residents[resident.job.member.key] = resident
                 admitted.append(resident)
         if seat.residents:
-            self._play(device.id, seat, admitted)
+            self._floor.play(device_id, admitted)
         return more
-
-    def _play(self, device_id: str, seat: Seat, admitted: Sequence[Resident]) -> None:
-        """Begin a turn to the nearest report."""
-        kinds = [resident.kind for resident in seat.residents.values()]
-        fewest = max(resident.job.fewest_steps for resident in seat.residents.values())
-        leg = max(2 * fewest, 2 * REPORT_STEPS, self._pace.most_steps(kinds, LEG_SECONDS))
-        positions = [resident.position for resident in seat.residents.values()]
-        steps = turn_steps(positions, self._pace.most_steps(kinds, TURN_SECONDS), fewest)
-        self._pool.start(device_id, seat.turn(tuple(resident.admission(leg) for resident in admitted), steps))
-
-    def _held(self) -> Counter[str]:
-        """Slots by study."""
-        return Counter(resident.study_id for seat in self._seats.values() for resident in seat.residents.values())
 
     def _next_resident(self, held: Counter[str]) -> Resident | None:
         """A member for a free slot, from the study that is most behind."""
@@ -172,10 +154,9 @@ class Engine:
         Only for devices of many slots, which would otherwise wait for an ask with all of them. On a device of one slot
         an ask is a hundredth of a training, and knowing how that training ended is worth more.
         """
-        room = sum(seat.ending for seat in self._seats.values() if seat.slots > 1)
-        held = self._held() + Counter({study_id: len(queue) for study_id, queue in self._waiting.items()})
-        if sum(len(queue) for queue in self._waiting.values()) >= room:
+        if sum(len(queue) for queue in self._waiting.values()) >= self._floor.ending:
             return False
+        held = self._floor.held() + Counter({study_id: len(queue) for study_id, queue in self._waiting.items()})
         for study_id in self._fair.order(held):
             job = self._guarded(study_id, self._studies[study_id].next_job)
             if job is not None:
@@ -188,22 +169,15 @@ class Engine:
 
     def _note(self, done: TurnDone) -> None:
         """Where the members stand. If that changes nobody's place the next turn begins before it is written down."""
-        seat = self._seats.setdefault(done.device_id, Seat())
-        seat.rest()
-        on_its_way = seat.may_go_on(done)
-        for progress in done.progress:
-            resident = seat.residents.get(progress.key)
-            if resident is None:
-                continue  # it was aborted while the turn was running
-            self._pace.learn(*resident.kind, progress.step - resident.step, progress.seconds)
-            resident.step = progress.step
-            self._fair.charge(resident.study_id, progress.seconds)
-            self._changed.add(resident.study_id)
-        if on_its_way:
-            self._play(done.device_id, seat, ())
+        unchanged, charges = self._floor.rest(done)
+        for study_id, seconds in charges:
+            self._fair.charge(study_id, seconds)
+            self._changed.add(study_id)
+        if unchanged:
+            self._floor.play(done.device_id)
 
     def _absorb(self, done: TurnDone) -> None:
-        seat = self._seats[done.device_id]
+        seat = self._floor.seat(done.device_id)
         reported = {progress.key for progress in done.progress}
         missing = set() if seat.busy else seat.residents.keys() - reported
         for progress in done.progress:
@@ -229,8 +203,7 @@ class Engine:
 
     def _lose(self, device_id: str) -> None:
         """A device is gone, and with it what it trained since the last leg of each."""
-        seat = self._seats.pop(device_id, Seat())
-        for key, resident in seat.residents.items():
+        for key, resident in self._floor.clear(device_id).items():
             self._lose_resident(key, resident)
 
     def _lose_resident(self, key: str, resident: Resident) -> None:
@@ -259,7 +232,7 @@ class Engine:
             self._remove(study_id)
 
     def _completed(self, study_id: str, program: StudyProgram) -> StudyCompleted:
-        devices = tuple(device.kind for device in self._pool.devices())
+        devices = tuple(device.kind for device in self._floor.devices)
         return StudyCompleted(study_id, program.result(), program.exhibits(), devices)
 
     def _guarded(self, study_id: str, call: Callable[[], T]) -> T | None:
@@ -287,21 +260,8 @@ class Engine:
         self._waiting.pop(study_id, None)
         self._fair.leave(study_id)
         self._changed.discard(study_id)
-        for seat in self._seats.values():
-            for key in [key for key, resident in seat.residents.items() if resident.study_id == study_id]:
-                del seat.residents[key]
-                seat.leaving.append(key)
-        for key in program.signal_keys:
-            self._pace.forget(key)
-            self._withdrawn.add(key)
-        self._withdraw()
-
-    def _withdraw(self) -> None:
-        """Free the signals of studies that have ended, once no running turn uses them."""
-        in_use = {key for seat in self._seats.values() for key in seat.signals}
-        for key in self._withdrawn - in_use:
-            self._pool.withdraw(key)
-        self._withdrawn &= in_use
+        self._floor.dismiss(study_id)
+        self._floor.withdraw(program.signal_keys)
 
 
 def _explain(error: Exception) -> str:

@@ -8,7 +8,7 @@ import sys
 import pytest
 import torch
 
-from benchmarks import engine
+from benchmarks import engine, engine_reports
 
 
 def test_one_cell_on_the_cpu(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -36,3 +36,16 @@ def test_without_a_gpu_it_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytes
         engine.main()
     assert ended.value.code == 2
     assert "PyTorch sees no CUDA device here" in capsys.readouterr().err
+
+
+def test_the_cost_of_reports(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Full batch and minibatch: several reports on the one side, and a finite share."""
+    threads = torch.get_num_threads()
+    monkeypatch.setattr(sys, "argv", ["engine_reports", "--json", "--quick", "--families", "relu"])
+    engine_reports.main()
+    torch.set_num_threads(threads)
+    torch.set_flush_denormal(False)
+    outcome = json.loads(capsys.readouterr().out)
+    assert [row["batch_size"] for row in outcome["rows"]] == [None, engine_reports.BATCH]
+    assert all(row["reports"] > 1 for row in outcome["rows"])
+    assert -1.0 < outcome["worst"] == max(row["report_fraction"] for row in outcome["rows"])

@@ -22,7 +22,13 @@ def test_every_part_runs_in_small(capsys: pytest.CaptureFixture[str]) -> None:
     narrow.main(["--quick", "--json"])
     outcome = json.loads(capsys.readouterr().out)
     assert {path.name: path.read_bytes() for path in narrow.DATA.iterdir()} == before
-    assert {name: len(rows) for name, rows in outcome.items()} == {"drift": 6, "gaussian": 3, "wire": 1}
+    assert {name: len(rows) for name, rows in outcome.items()} == {
+        "drift": 6,
+        "gaussian": 3,
+        "wire": 1,
+        "first": 1,
+        "chance": 2,
+    }
     assert all(math.isfinite(row["measured"]) for rows in outcome.values() for row in rows)
 
 
@@ -76,3 +82,13 @@ def test_the_stored_gradients_of_wire_say_what_the_docs_say() -> None:
     for row in rows.values():
         lost, lost_apart = 1.0 - row["measured"], 1.0 - row["apart_measured"]
         assert lost_apart < 0.3 * lost + 2.0 * row["apart_standard_error"]
+
+
+def test_the_stored_first_layers_say_what_the_docs_say() -> None:
+    """With normal weights the prediction by point is right; uniform ones differ from the theory by less."""
+    rows = {(row["family"], row["sigma_p"], row["width"], row["distribution"]): row for row in stored("first")}
+    assert len(rows) == len(narrow.FIRST)
+    for key, row in rows.items():
+        if row["distribution"] == "normal":
+            assert abs(row["measured"] - row["by_point"]) < 4.0 * row["standard_error"]
+            assert 1.0 < rows[*key[:3], "uniform"]["measured"] < row["measured"]

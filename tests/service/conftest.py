@@ -80,3 +80,11 @@ def dataset_id(client: TestClient, settings: Settings) -> str:
     dataset = Store(engine).add_dataset(name="photo", content_hash="a", signal=signal, blob_key=blob_key, meta=meta)
     engine.dispose()
     return dataset.id
+
+
+@pytest.fixture
+def home(settings: Settings, client: TestClient) -> Iterator[Store]:
+    """The database of the client's application, as a runner sees it."""
+    engine = make_engine(settings.url)
+    yield Store(engine)
+    engine.dispose()

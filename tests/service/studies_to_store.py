@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from starlette.testclient import TestClient
 
 from service.states import StudyState
 from service.store import Store, new_id
@@ -100,3 +103,16 @@ def state(store: Store, study_id: str) -> StudyState:
     study = store.study(study_id)
     assert study is not None
     return study.state
+
+
+def ask(client: TestClient, dataset_id: str, key: str | None = None, **fields: Any) -> Any:
+    """Ask for a small study; the answer."""
+    body = {"dataset_id": dataset_id, "activations": [{"family": "gaussian"}], "reuse": False, **fields}
+    return client.post("/v1/studies", json=body, headers={} if key is None else {"Idempotency-Key": key})
+
+
+def finish(home: Store, study_id: str) -> None:
+    """Claim a queued study, and complete it."""
+    claim = home.claim("runner", LONG, only=study_id)
+    assert claim is not None
+    home.complete(study_id, claim.lease_number, result())

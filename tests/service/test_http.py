@@ -1,54 +1,23 @@
-"""HTTP that behaves: Idempotency-Key, ETag, waits, events, filters, deletion, limits."""
+"""HTTP that behaves: Idempotency-Key, ETag, filters, limits."""
 
 from __future__ import annotations
 
-import asyncio
-import json
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable
 from typing import Any
 
-import optuna
 import pytest
-from optuna.storages import RDBStorage
-from optuna.storages._rdb.models import BaseModel
-from sqlalchemy import Engine, text
 from starlette.testclient import TestClient
-from studies_to_store import LONG, claimed, dataset, note, plan, queued, result, run
+from studies_to_store import ask, dataset, finish, plan
 
 from service.app import create_app
-from service.database import make_engine
 from service.problems import ProblemBody
-from service.records import Study
 from service.settings import Settings
 from service.states import StudyState
 from service.store import Store, new_id
 from service.store_asks import KeyReusedError, QuotaError, Terms
-from service.store_deletes import TABLES
-from service.trial_records import optuna_name
-from service.watching import Watchers, study_events, wait_for_change
 
 Encode = Callable[..., bytes]
-
-
-@pytest.fixture
-def home(settings: Settings, client: TestClient) -> Iterator[Store]:
-    """The database of the client's application, as a runner sees it."""
-    engine = make_engine(settings.url)
-    yield Store(engine)
-    engine.dispose()
-
-
-def ask(client: TestClient, dataset_id: str, key: str | None = None, **fields: Any) -> Any:
-    body = {"dataset_id": dataset_id, "activations": [{"family": "gaussian"}], "reuse": False, **fields}
-    return client.post("/v1/studies", json=body, headers={} if key is None else {"Idempotency-Key": key})
-
-
-def finish(home: Store, study_id: str) -> None:
-    claim = home.claim("runner", LONG, only=study_id)
-    assert claim is not None
-    home.complete(study_id, claim.lease_number, result())
 
 
 def test_the_same_idempotency_key_gives_the_same_study(client: TestClient, dataset_id: str) -> None:
@@ -114,83 +83,6 @@ def test_what_has_not_changed_is_not_sent_again(client: TestClient, dataset_id: 
         assert client.get(path, headers={"If-None-Match": '"x"'}).status_code == 200
 
 
-def test_a_wait_ends_with_the_change(client: TestClient, dataset_id: str, home: Store) -> None:
-    """A client that waits gets the finished study; one that names what it has gets the next change; time runs out."""
-    study_id = ask(client, dataset_id).json()["id"]
-    path = f"/v1/studies/{study_id}"
-    tag = client.get(path).headers["etag"]
-    assert client.get(path, params={"wait": 0.01}).json()["state"] == "queued"
-    assert client.get(path, params={"wait": 0.01}, headers={"If-None-Match": tag}).status_code == 304
-    assert client.get(path, params={"wait": 50}, headers={"If-None-Match": '"old"'}).json()["state"] == "queued"
-    threading.Timer(0.2, finish, (home, study_id)).start()
-    assert client.get(path, params={"wait": 50}).json()["state"] == "completed"
-    refused = client.get(path, params={"wait": 61})
-    assert (refused.status_code, refused.json()["errors"][0]["value"]) == (422, "61.0")
-
-
-def test_events_tell_of_every_change_once(store: Store) -> None:
-    """First the study as it stands, then each change, at last ``finished``; nothing while nothing changes."""
-    study_id, lease = claimed(store)
-    looks: list[Callable[[], object]] = [
-        lambda: None, lambda: None, lambda: store.record_progress(study_id, lease, note(10)), lambda: None,
-        lambda: store.complete(study_id, lease, result()),
-    ]  # fmt: skip
-
-    def look() -> Study | None:
-        if looks:
-            looks.pop(0)()
-        return store.study(study_id)
-
-    def content(study: Study) -> bytes:
-        return json.dumps([study.state, study.progress and study.progress.member_steps_done]).encode()
-
-    async def collect(last_id: str | None) -> list[str]:
-        return [event.decode() async for event in study_events(look, content, last_id, 0.0, Watchers(1))]
-
-    events = asyncio.run(collect(None))
-    assert [event.splitlines()[:2] for event in events] == [
-        ["event: progress", 'data: ["running", null]'],
-        ["event: progress", 'data: ["running", 10]'],
-        ["event: finished", 'data: ["completed", 10]'],
-    ]
-    ids = [event.splitlines()[2].removeprefix("id: ") for event in events]
-    assert len(set(ids)) == 3
-    assert asyncio.run(collect(ids[0])) == events[2:], "what it has missed"
-    assert asyncio.run(collect(ids[2])) == [], "what it has"
-
-
-def test_a_stream_over_http_ends_and_is_not_asked_for_again(client: TestClient, dataset_id: str, home: Store) -> None:
-    """text/event-stream with the study as JSON; with the last event's id 204, on which a browser stops asking."""
-    study_id = ask(client, dataset_id).json()["id"]
-    finish(home, study_id)
-    answer = client.get(f"/v1/studies/{study_id}/events")
-    assert answer.headers["content-type"].startswith("text/event-stream")
-    lines = answer.text.splitlines()
-    assert lines[0] == "event: finished"
-    assert json.loads(lines[1].removeprefix("data: "))["state"] == "completed"
-    last = lines[2].removeprefix("id: ")
-    assert client.get(f"/v1/studies/{study_id}/events", headers={"Last-Event-ID": last}).status_code == 204
-    assert client.get(f"/v1/studies/{study_id[::-1]}/events").status_code == 404
-
-
-def test_only_so_many_wait_at_once(store: Store) -> None:
-    """One more is a 429; whoever leaves makes room; a process that ends lets all of them go."""
-    from service.problems import Problem
-
-    watchers = Watchers(1)
-    watchers.check("ann")
-    with watchers.counted("ann"):
-        watchers.check("bob")
-        with pytest.raises(Problem, match="max_watchers") as refused:
-            watchers.check("ann")
-        assert refused.value.status == 429
-    watchers.check("ann")
-    study_id = queued(store)
-    watchers.closing.set()
-    waiting = wait_for_change(lambda: store.study(study_id), lambda _: True, 1e6, 1e6, watchers)
-    assert asyncio.run(waiting) is not None
-
-
 def test_lists_show_what_was_asked_for(client: TestClient, dataset_id: str, home: Store, encode: Encode) -> None:
     """By state, dataset, family (whole names) and time, over pages."""
     other = client.post("/v1/datasets", files={"files": ("b.png", encode())}).json()["id"]
@@ -219,83 +111,6 @@ def test_lists_show_what_was_asked_for(client: TestClient, dataset_id: str, home
     assert {error["field"] for error in wrong["errors"]} == {"state[0]", "created_after"}
     assert len(client.get("/v1/datasets", params={"kind": "image"}).json()["items"]) == 2
     assert client.get("/v1/datasets", params={"kind": "sound"}).json()["items"] == []
-
-
-def test_deleting_leaves_nothing(engine: Engine, store: Store) -> None:
-    """Rows, runs, keys, webhooks and every row of Optuna's: gone, and the other study's are all there."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    gone, lease = claimed(store)
-    store.record_run(gone, lease, run(gone))
-    kept = new_id()
-    store.add_study(plan=plan(kept), dataset_id=dataset(store), request={}, terms=Terms(idempotency_key="k"))
-    store.join_study(gone, Terms(idempotency_key="other"))
-    storage = RDBStorage(engine.url.render_as_string(hide_password=False))
-    for study_id in (gone, kept):
-        search = optuna.create_study(storage=storage, study_name=optuna_name(study_id, "sine"))
-        search.set_user_attr("a", 1)
-        trial = search.ask()
-        trial.suggest_float("x", 0.0, 1.0)
-        trial.set_user_attr("a", 1)
-        trial.report(1.0, 1)
-        search.tell(trial, 1.0)
-    storage.remove_session()
-    storage.engine.dispose()
-    assert store.delete_study(gone) == "unfinished"
-    store.fail(gone, lease, "x")
-    assert store.delete_study(gone) == "deleted"
-    assert store.delete_study(gone) == "unknown"
-    assert store.study(gone) is None
-    ours = ("vi3nr_studies", "vi3nr_idempotency", "studies", "trials", "trial_params", "trial_values")
-    theirs = ("trial_user_attributes", "trial_intermediate_values", "study_user_attributes", "study_directions")
-    with engine.connect() as connection:
-        counts = {name: connection.scalar(text(f"SELECT count(*) FROM {name}")) for name in (*ours, *theirs)}
-        runs = connection.scalar(text("SELECT count(*) FROM vi3nr_runs"))
-    assert counts == dict.fromkeys((*ours, *theirs), 1)
-    assert runs == 0
-    assert [trial.family for trial in store.trials(replace(_of(store, kept), families=("sine",))).items] == ["sine"]
-
-
-def _of(store: Store, study_id: str) -> Study:
-    study = store.study(study_id)
-    assert study is not None
-    return study
-
-
-def test_optunas_tables_are_the_ones_that_are_emptied() -> None:
-    """Every table of the installed Optuna that refers to a study or a trial is in our list, under the same columns."""
-    children = {
-        name: {key.column.name for key in table.foreign_keys}
-        for name, table in BaseModel.metadata.tables.items()
-        if table.foreign_keys and name != "trials"
-    }
-    assert {table.name: {column.name for column in table.columns} for table in TABLES} == children
-
-
-def test_deleting_over_http(client: TestClient, dataset_id: str, home: Store, settings: Settings) -> None:
-    """A running study: 409. A dataset with studies: 409. Then both go, and the bytes with them."""
-    study_id = ask(client, dataset_id).json()["id"]
-    claim = home.claim("runner", LONG)
-    assert claim is not None
-    study, data = f"/v1/studies/{study_id}", f"/v1/datasets/{dataset_id}"
-    for path in (study, data):
-        refused = client.delete(path)
-        assert (refused.status_code, refused.json()["type"]) == (409, "urn:vi3nr:problem:in-use")
-    client.post(f"{study}/cancel")
-    assert client.delete(study).status_code == 409
-    home.cancelled(study_id, claim.lease_number)
-    blobs = [file for file in settings.blob_dir.rglob("*") if file.is_file()]
-    assert len(blobs) == 1
-    for path in (study, data):
-        assert (client.delete(path).status_code, client.get(path).status_code) == (204, 404)
-        assert client.delete(path).status_code == 404
-    assert not [file for file in settings.blob_dir.rglob("*") if file.is_file()]
-
-
-def test_a_waiting_study_is_deleted_at_once(client: TestClient, dataset_id: str, home: Store) -> None:
-    """No runner can claim it afterwards."""
-    study_id = ask(client, dataset_id).json()["id"]
-    assert client.delete(f"/v1/studies/{study_id}").status_code == 204
-    assert home.claim("runner", LONG) is None
 
 
 def test_every_limit_is_told_and_kept(settings: Settings, client: TestClient, dataset_id: str) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import optuna
 from optuna.storages import RDBStorage
+from optuna.trial import FrozenTrial, TrialState
 
 from vi3nr.ensemble.interface import Recipe
 from vi3nr.signals import Signal, image_signal
@@ -17,6 +19,8 @@ from workers.objective import Objective
 from workers.plan import Budget, FamilyPlan, Network, StudyPlan
 from workers.result import StudyResult
 from workers.study import optuna_study_name
+
+COUNTED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
 def small_signal() -> Signal:
@@ -85,3 +89,26 @@ def drive(engine: Engine, record: Record, stop: Callable[[int], bool] = lambda _
 def trials_of(storage: RDBStorage, study_id: str, family: str = "gaussian") -> list[optuna.trial.FrozenTrial]:
     """What Optuna recorded."""
     return optuna.load_study(study_name=optuna_study_name(study_id, family), storage=storage).get_trials()
+
+
+def counted(storage: RDBStorage, study_id: str, family: str = "gaussian") -> list[FrozenTrial]:
+    """The trials that count against the budget."""
+    return [trial for trial in trials_of(storage, study_id, family) if trial.state in COUNTED]
+
+
+def assert_whole(storage: RDBStorage, record: Record, asked: StudyPlan) -> dict[str, int]:
+    """Every order counted once, as many as the budget has, no run twice, nothing left running, and an answer."""
+    each = {}
+    for family in asked.families:
+        orders = Counter(trial.user_attrs["order"] for trial in counted(storage, asked.study_id, family.family))
+        assert set(orders.values()) == {1}
+        assert sorted(orders) == list(range(len(orders)))
+        states = {trial.state for trial in trials_of(storage, asked.study_id, family.family)}
+        assert states <= {*COUNTED, TrialState.FAIL}
+        each[family.family] = len(orders)
+    assert sum(each.values()) == asked.budget.trials * len(each)
+    assert min(each.values()) >= asked.budget.trials // 2
+    runs = Counter((run.family, run.arm, run.replicate) for run in record.runs)
+    assert set(runs.values()) == {1}
+    assert {family.family: family.trials for family in record.results[asked.study_id].families} == each
+    return each

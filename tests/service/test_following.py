@@ -1,0 +1,95 @@
+"""Following a study over HTTP: waiting for a change, and events as they happen."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Callable
+
+import pytest
+from starlette.testclient import TestClient
+from studies_to_store import ask, claimed, finish, note, queued, result
+
+from service.records import Study
+from service.store import Store
+from service.watching import Watchers, study_events, wait_for_change
+
+Encode = Callable[..., bytes]
+
+
+def test_a_wait_ends_with_the_change(client: TestClient, dataset_id: str, home: Store) -> None:
+    """A client that waits gets the finished study; one that names what it has gets the next change; time runs out."""
+    study_id = ask(client, dataset_id).json()["id"]
+    path = f"/v1/studies/{study_id}"
+    tag = client.get(path).headers["etag"]
+    assert client.get(path, params={"wait": 0.01}).json()["state"] == "queued"
+    assert client.get(path, params={"wait": 0.01}, headers={"If-None-Match": tag}).status_code == 304
+    assert client.get(path, params={"wait": 50}, headers={"If-None-Match": '"old"'}).json()["state"] == "queued"
+    threading.Timer(0.2, finish, (home, study_id)).start()
+    assert client.get(path, params={"wait": 50}).json()["state"] == "completed"
+    refused = client.get(path, params={"wait": 61})
+    assert (refused.status_code, refused.json()["errors"][0]["value"]) == (422, "61.0")
+
+
+def test_events_tell_of_every_change_once(store: Store) -> None:
+    """First the study as it stands, then each change, at last ``finished``; nothing while nothing changes."""
+    study_id, lease = claimed(store)
+    looks: list[Callable[[], object]] = [
+        lambda: None, lambda: None, lambda: store.record_progress(study_id, lease, note(10)), lambda: None,
+        lambda: store.complete(study_id, lease, result()),
+    ]  # fmt: skip
+
+    def look() -> Study | None:
+        if looks:
+            looks.pop(0)()
+        return store.study(study_id)
+
+    def content(study: Study) -> bytes:
+        return json.dumps([study.state, study.progress and study.progress.member_steps_done]).encode()
+
+    async def collect(last_id: str | None) -> list[str]:
+        return [event.decode() async for event in study_events(look, content, last_id, 0.0, Watchers(1))]
+
+    events = asyncio.run(collect(None))
+    assert [event.splitlines()[:2] for event in events] == [
+        ["event: progress", 'data: ["running", null]'],
+        ["event: progress", 'data: ["running", 10]'],
+        ["event: finished", 'data: ["completed", 10]'],
+    ]
+    ids = [event.splitlines()[2].removeprefix("id: ") for event in events]
+    assert len(set(ids)) == 3
+    assert asyncio.run(collect(ids[0])) == events[2:], "what it has missed"
+    assert asyncio.run(collect(ids[2])) == [], "what it has"
+
+
+def test_a_stream_over_http_ends_and_is_not_asked_for_again(client: TestClient, dataset_id: str, home: Store) -> None:
+    """text/event-stream with the study as JSON; with the last event's id 204, on which a browser stops asking."""
+    study_id = ask(client, dataset_id).json()["id"]
+    finish(home, study_id)
+    answer = client.get(f"/v1/studies/{study_id}/events")
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    lines = answer.text.splitlines()
+    assert lines[0] == "event: finished"
+    assert json.loads(lines[1].removeprefix("data: "))["state"] == "completed"
+    last = lines[2].removeprefix("id: ")
+    assert client.get(f"/v1/studies/{study_id}/events", headers={"Last-Event-ID": last}).status_code == 204
+    assert client.get(f"/v1/studies/{study_id[::-1]}/events").status_code == 404
+
+
+def test_only_so_many_wait_at_once(store: Store) -> None:
+    """One more is a 429; whoever leaves makes room; a process that ends lets all of them go."""
+    from service.problems import Problem
+
+    watchers = Watchers(1)
+    watchers.check("ann")
+    with watchers.counted("ann"):
+        watchers.check("bob")
+        with pytest.raises(Problem, match="max_watchers") as refused:
+            watchers.check("ann")
+        assert refused.value.status == 429
+    watchers.check("ann")
+    study_id = queued(store)
+    watchers.closing.set()
+    waiting = wait_for_change(lambda: store.study(study_id), lambda _: True, 1e6, 1e6, watchers)
+    assert asyncio.run(waiting) is not None
