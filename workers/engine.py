@@ -195,7 +195,8 @@ class Engine:
                 seat.leaving.append(progress.key)
             if paused and state is not None and not evict and resident.study_id in self._studies:
                 resident.pause(state)
-                self._queue(resident.study_id).appendleft(resident)
+                queue = self._queue(resident.study_id)
+                queue.insert(sum(one.losses > 0 for one in queue), resident)  # behind those whose trainer was lost
         for key in missing:
             resident = seat.residents.pop(key, None)
             if resident is not None:

@@ -112,7 +112,7 @@ class SurfaceSampler(BaseSampler):
         surface = fit_surface(points, scores)
         running = [self._unit(t.params) for t in trials if t.state == TrialState.RUNNING and t.params]
         if running:
-            surface = _believe(surface, points, scores, np.array(running))
+            surface = surface.believing(np.array(running))
         expected, _ = surface.predict(points)
         return _Fitted(surface, float(expected.max()), points[np.argsort(expected)[-3:]])
 
@@ -131,12 +131,6 @@ class SurfaceSampler(BaseSampler):
         return {
             name: _value(float(place), axis) for place, (name, axis) in zip(point, self._space.items(), strict=True)
         }
-
-
-def _believe(surface: Surface, points: np.ndarray, scores: np.ndarray, running: np.ndarray) -> Surface:
-    """The surface as it would be if the running trials reached what it predicts: their uncertainty goes."""
-    expected, _ = surface.predict(running)
-    return fit_surface(np.concatenate([points, running]), np.concatenate([scores, expected]))
 
 
 def _scores(trials: Sequence[FrozenTrial]) -> dict[int, float]:

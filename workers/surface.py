@@ -7,7 +7,7 @@ costs 0 to 3 dB), noisy by a few tenths of a dB between seeds, and low-dimension
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -34,6 +34,7 @@ class Surface:
     noise: float
     shift: float
     scale: float
+    targets: np.ndarray  # y: the scores less ``shift``, over ``scale``
     cholesky: np.ndarray
     weights: np.ndarray  # K^-1 y
 
@@ -43,6 +44,15 @@ class Surface:
         solved = linalg.solve_triangular(self.cholesky, cross.T, lower=True)
         variance = np.maximum(self.signal**2 - np.square(solved).sum(axis=0), 1e-12)
         return self.shift + self.scale * (cross @ self.weights), self.scale * np.sqrt(variance)
+
+    def believing(self, points: np.ndarray) -> Surface:
+        """The surface as it would be if scores at ``points`` (new, axis) came out as predicted.
+
+        The mean stays, the uncertainty there goes. The hyperparameters stay too: a prediction is no evidence for them.
+        """
+        expected, _ = self.predict(points)
+        targets = np.concatenate([self.targets, (expected - self.shift) / self.scale])
+        return _posterior(self, np.concatenate([self.points, points]), targets)
 
 
 def fit_surface(points: np.ndarray, scores: np.ndarray) -> Surface:
@@ -63,14 +73,22 @@ def fit_surface(points: np.ndarray, scores: np.ndarray) -> Surface:
     start = np.array([LENGTH_PRIOR[0]] * axes + [SIGNAL_PRIOR[0], NOISE_PRIOR[0]])
     with _linear_algebra().limit(limits=1, user_api="blas"):  # matrices this small only wait for a second thread
         found = optimize.minimize(
-            _negative_log_posterior, start, args=(points, targets), jac=True, method="L-BFGS-B",
+            _negative_log_posterior, start, args=(_squares(points), targets), jac=True, method="L-BFGS-B",
             bounds=[(math.log(0.05), math.log(10.0))] * axes + [(math.log(0.1), math.log(10.0)), (math.log(0.01), 0.0)],
             options={"maxiter": 50},
         )  # fmt: skip
     lengths, signal, noise = np.exp(found.x[:axes]), math.exp(found.x[axes]), math.exp(found.x[axes + 1])
-    covariance = _kernel(points, points, lengths, signal) + (noise**2 + JITTER) * np.eye(len(points))
+    none = np.empty(0)
+    return _posterior(Surface(points, lengths, signal, noise, shift, scale, none, none, none), points, targets)
+
+
+def _posterior(surface: Surface, points: np.ndarray, targets: np.ndarray) -> Surface:
+    """With a surface's hyperparameters, given these standardised scores."""
+    covariance = _kernel(points, points, surface.lengths, surface.signal)
+    covariance[np.diag_indices(len(points))] += surface.noise**2 + JITTER
     cholesky = linalg.cholesky(covariance, lower=True)
-    return Surface(points, lengths, signal, noise, shift, scale, cholesky, linalg.cho_solve((cholesky, True), targets))
+    weights = linalg.cho_solve((cholesky, True), targets)
+    return replace(surface, points=points, targets=targets, cholesky=cholesky, weights=weights)
 
 
 @cache
@@ -87,28 +105,32 @@ def expected_improvement(mean: np.ndarray, std: np.ndarray, best: float) -> np.n
 
 def _kernel(left: np.ndarray, right: np.ndarray, lengths: np.ndarray, signal: float) -> np.ndarray:
     """Squared exponential with a length per axis, (left, right)."""
-    return np.asarray(signal**2 * np.exp(-0.5 * _squares(left, right, lengths).sum(axis=0)))
+    apart = np.square((left[:, None, :] - right[None, :, :]) / lengths).sum(axis=-1)
+    return np.asarray(signal**2 * np.exp(-0.5 * apart))
 
 
-def _squares(left: np.ndarray, right: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Squared distances in units of the lengths, (axis, left, right)."""
-    return np.asarray(np.square((left.T[:, :, None] - right.T[:, None, :]) / lengths[:, None, None]))
+def _squares(points: np.ndarray) -> np.ndarray:
+    """Squared distances along each axis, (axis, observation times observation)."""
+    return np.asarray(np.square(points.T[:, :, None] - points.T[:, None, :]).reshape(points.shape[1], -1))
 
 
-def _negative_log_posterior(logs: np.ndarray, points: np.ndarray, targets: np.ndarray) -> tuple[float, np.ndarray]:
+def _negative_log_posterior(logs: np.ndarray, squares: np.ndarray, targets: np.ndarray) -> tuple[float, np.ndarray]:
     """Value and gradient in the logarithms of (lengths, signal, noise)."""
-    axes = points.shape[1]
-    lengths, signal, noise = np.exp(logs[:axes]), math.exp(logs[axes]), math.exp(logs[axes + 1])
-    squares = _squares(points, points, lengths)
-    smooth = signal**2 * np.exp(-0.5 * squares.sum(axis=0))
-    cholesky = linalg.cholesky(smooth + (noise**2 + JITTER) * np.eye(len(points)), lower=True)
-    weights = linalg.cho_solve((cholesky, True), targets)
+    axes, count = len(squares), len(targets)
+    shrink = np.exp(-2.0 * logs[:axes])  # one over the lengths' squares
+    signal, noise = math.exp(logs[axes]), math.exp(logs[axes + 1])
+    smooth = signal**2 * np.exp(-0.5 * (shrink @ squares)).reshape(count, count)
+    covariance = smooth.copy()
+    covariance[np.diag_indices(count)] += noise**2 + JITTER
+    cholesky = linalg.cholesky(covariance, lower=True, overwrite_a=True, check_finite=False)
+    weights = linalg.cho_solve((cholesky, True), targets, check_finite=False)
     value = 0.5 * targets @ weights + np.log(np.diag(cholesky)).sum()
-    inverse = linalg.cho_solve((cholesky, True), np.eye(len(points)))
+    below, _ = linalg.lapack.dpotri(cholesky, lower=1)  # the lower triangle of the inverse
+    inverse = np.tril(below) + np.tril(below, -1).T
     outer = inverse - np.outer(weights, weights)  # gradient of the value is 0.5 tr(outer dK)
-    slopes = [0.5 * np.sum(outer * smooth * square) for square in squares]
-    slopes += [np.sum(outer * smooth), noise**2 * np.trace(outer)]
+    pulls = (outer * smooth).ravel()
+    slopes = np.concatenate([0.5 * shrink * (squares @ pulls), [pulls.sum(), noise**2 * np.trace(outer)]])
     means = np.array([LENGTH_PRIOR[0]] * axes + [SIGNAL_PRIOR[0], NOISE_PRIOR[0]])
     stds = np.array([LENGTH_PRIOR[1]] * axes + [SIGNAL_PRIOR[1], NOISE_PRIOR[1]])
     z = (logs - means) / stds
-    return float(value + 0.5 * z @ z), np.array(slopes) + z / stds
+    return float(value + 0.5 * z @ z), slopes + z / stds

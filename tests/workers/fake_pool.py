@@ -109,11 +109,13 @@ class FakePool:
         turn = self._busy.pop(device_id)
         return [TurnDone(device_id, tuple(self._advance(self._members[device_id], turn.steps)))]
 
-    def lose(self, device_id: str) -> DeviceLost:
-        """Let a device die; another one with a new id takes its place."""
+    def lose(self, device_id: str, *, replaced: bool = True) -> DeviceLost:
+        """Let a device die; another one with a new id takes its place, unless told otherwise."""
         self._busy.pop(device_id, None)
         del self._members[device_id]
-        self._open(self._slots.pop(device_id))
+        slots = self._slots.pop(device_id)
+        if replaced:
+            self._open(slots)
         self.losses += 1
         return DeviceLost(device_id, f"{device_id} died")
 

@@ -71,6 +71,21 @@ def test_a_lost_device_costs_a_trial_one_leg_at_most(storage, seed):
     assert all(steps == sorted(set(steps)) for steps in curves)
 
 
+def test_a_lost_trial_goes_on_after_the_leg_of_whoever_has_the_slot(storage):
+    """With one slot left, it does not wait for its neighbour's training of hours, but for the leg under way."""
+    pool = FakePool((1, 1), pace=0.1)
+    engine = Engine(pool, storage)
+    engine.add(plan("two", recipe=Recipe(100_000), search_steps=100_000, trials=2), SIGNAL, [], lease=1)
+    record = drive(engine, Record(), lambda steps: steps > 60)
+    gone = next(iter(pool._slots))
+    (lost,) = pool._members[gone]
+    pool.lose(gone, replaced=False)
+    before, admitted = len(pool.turns), len(pool.trained)
+    drive(engine, record, lambda _: lost in {member.key for member in pool.trained[admitted:]})
+    assert pool.trained[-1].start.step > 0, "from the state of its last leg"
+    assert 0.1 * sum(steps for _, steps in pool.turns[before:-1]) <= LEG_SECONDS + TURN_SECONDS
+
+
 def test_an_idle_device_that_vanishes_is_noticed(storage):
     """A device may die between two turns without a word of the pool: its members are trained again."""
     pool = FakePool((1, 1))

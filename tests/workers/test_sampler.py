@@ -133,3 +133,16 @@ def test_a_surface_without_finite_scores_is_refused(scores):
     """No observation and a NaN are refused with a sentence."""
     with pytest.raises(ValueError, match="finite"):
         fit_surface(np.zeros((len(scores), 2)), scores)
+
+
+def test_believing_keeps_the_mean_and_takes_the_doubt():
+    """Running trials at their predicted scores: the same mean everywhere, less doubt there, hyperparameters as before."""
+    generator = np.random.default_rng(0)
+    points = generator.random((12, 3))
+    surface = fit_surface(points, -np.square(points - 0.4).sum(axis=1) + 0.01 * generator.normal(size=12))
+    running, anywhere = generator.random((3, 3)), generator.random((50, 3))
+    believed = surface.believing(running)
+    assert believed.predict(anywhere)[0] == pytest.approx(surface.predict(anywhere)[0], abs=1e-6)
+    assert np.all(believed.predict(anywhere)[1] <= surface.predict(anywhere)[1] + 1e-9)
+    assert np.all(believed.predict(running)[1] < 0.9 * surface.predict(running)[1])
+    assert believed.lengths is surface.lengths
