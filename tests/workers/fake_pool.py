@@ -62,6 +62,7 @@ class FakePool:
         self.trained: list[Member] = []  # everything that was ever admitted
         self.turns: list[tuple[int, int]] = []  # of each: empty slots, steps
         self.losses = 0
+        self.news: list[DeviceLost] = []  # to be told at the next wait
         self._opened = 0
         for count in slots:
             self._open(count)
@@ -101,6 +102,8 @@ class FakePool:
         self.turns.append((self._slots[device_id] - len(members), turn.steps))
 
     def wait(self, timeout: float) -> list[TurnDone | DeviceLost]:
+        if self.news:
+            return [self.news.pop()]
         if not self._busy:
             return []
         device_id = self._random.choice(sorted(self._busy))

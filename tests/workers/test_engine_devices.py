@@ -79,7 +79,7 @@ def test_a_lost_trial_goes_on_after_the_leg_of_whoever_has_the_slot(storage):
     record = drive(engine, Record(), lambda steps: steps > 60)
     gone = next(iter(pool._slots))
     (lost,) = pool._members[gone]
-    pool.lose(gone, replaced=False)
+    pool.news.append(pool.lose(gone, replaced=False))
     before, admitted = len(pool.turns), len(pool.trained)
     drive(engine, record, lambda _: lost in {member.key for member in pool.trained[admitted:]})
     assert pool.trained[-1].start.step > 0, "from the state of its last leg"

@@ -136,7 +136,7 @@ def test_a_surface_without_finite_scores_is_refused(scores):
 
 
 def test_believing_keeps_the_mean_and_takes_the_doubt():
-    """Running trials at their predicted scores: the same mean everywhere, less doubt there, hyperparameters as before."""
+    """Running trials at their predicted scores: the same mean everywhere and less doubt there."""
     generator = np.random.default_rng(0)
     points = generator.random((12, 3))
     surface = fit_surface(points, -np.square(points - 0.4).sum(axis=1) + 0.01 * generator.normal(size=12))
