@@ -179,7 +179,7 @@ def run_wire(store: Store, size: Size) -> list[Row]:
 
 
 def run_first(store: Store, size: Size) -> list[Row]:
-    signal = image_signal(np.zeros((size.grid, size.grid, 3)))
+    signal = image_signal(np.stack([np.eye(size.grid)] * 3, axis=-1))
     return [store.cell(", ".join(map(str, cell)), first_cell, *cell, signal) for cell in size.first_cells]
 
 

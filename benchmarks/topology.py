@@ -178,6 +178,8 @@ class Topology:
             if self._runner is not None:
                 command = ["python", "-m", self._runner]
         command = [str(BIN / command[0]), *(self._local(word) for word in command[1:])]
+        if name in self.processes:
+            self.processes[name].wait(START_SECONDS)  # it has ended, or was killed
         with (self.folder / f"{name}.log").open("ab") as output:
             self.processes[name] = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "TERM", *command],
