@@ -53,7 +53,7 @@ def measure(width: int, points: int, family: str, batch_size: int | None, budget
     rng = np.random.default_rng(0)
     x, y = (rng.uniform(-1, 1, (points, columns)).astype(np.float32) for columns in (2, 3))
     signal = Signal(x, y, "image", (points,))
-    recipe = Recipe(10**9, batch_size)
+    recipe = Recipe(10**9, batch_size=batch_size)
     sides = [member_of(signal, width, family, recipe) for _ in range(2)]
     for side in sides:
         cpu_seconds(side, 2, 2)
