@@ -47,5 +47,7 @@ def test_the_cost_of_reports(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     torch.set_flush_denormal(False)
     outcome = json.loads(capsys.readouterr().out)
     assert [row["batch_size"] for row in outcome["rows"]] == [None, engine_reports.BATCH]
-    assert all(row["reports"] > 1 for row in outcome["rows"])
+    full, small = (row["reports"] for row in outcome["rows"])
+    assert full > 1
+    assert full >= small >= 1
     assert -1.0 < outcome["worst"] == max(row["report_fraction"] for row in outcome["rows"])
