@@ -102,13 +102,32 @@ def freeze_runner(house: House, draw: random.Random) -> str:
     """The runner stands still for longer than its lease; another one works meanwhile, and gives back what it took."""
     pid = house.pid("runner")
     with contextlib.suppress(ProcessLookupError):
-        os.kill(pid or 0, signal.SIGSTOP)
+        _freeze(house, pid or 0)
         try:
             time.sleep(house.settings.lease_seconds + 0.5)
             stand_in(house, draw.uniform(0.5, 4.0))
         finally:
             os.kill(pid or 0, signal.SIGCONT)
     return f"process {pid}"
+
+
+def _freeze(house: House, pid: int) -> None:
+    """Where the database is a file, not in the middle of a write: nobody could write until the process goes on."""
+    os.kill(pid, signal.SIGSTOP)
+    while house.postgres is None and not _can_be_written(house):
+        os.kill(pid, signal.SIGCONT)
+        time.sleep(0.05)
+        os.kill(pid, signal.SIGSTOP)
+
+
+def _can_be_written(house: House) -> bool:
+    with contextlib.closing(sqlite3.connect(house.settings.data_dir / "vi3nr.db", timeout=0.5)) as connection:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return False
+        connection.rollback()
+        return True
 
 
 def stand_in(house: House, seconds: float) -> None:

@@ -18,6 +18,8 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import GenericFunction
 
+from workers.connections import end_stalled_transactions
+
 __all__ = [
     "HEAD",
     "VERSION_TABLE",
@@ -69,7 +71,9 @@ def make_engine(url: str) -> Engine:
     """
     parsed = make_url(url)
     if parsed.get_backend_name() == "postgresql":
-        return create_engine(parsed, pool_pre_ping=True)
+        engine = create_engine(parsed, pool_pre_ping=True)
+        end_stalled_transactions(engine)
+        return engine
     if parsed.get_backend_name() != "sqlite":
         raise ValueError(f"database_url must begin with sqlite:/// or postgresql+psycopg://, got {url!r}")
     if not parsed.database or parsed.database == ":memory:":

@@ -18,6 +18,8 @@ from sqlalchemy import Connection, Table, event, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
+from workers.connections import end_stalled_transactions
+
 __all__ = [
     "Fence",
     "FencedOffError",
@@ -232,7 +234,10 @@ def open_storage(url: str) -> TrialStorage:
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     if not url.startswith("sqlite"):
-        return TrialStorage(url, engine_kwargs={"pool_pre_ping": True})
+        storage = TrialStorage(url, engine_kwargs={"pool_pre_ping": True})
+        end_stalled_transactions(storage.engine)
+        storage.engine.dispose()  # so that connections made before are replaced
+        return storage
     storage = TrialStorage(url, engine_kwargs={"connect_args": {"timeout": BUSY_TIMEOUT}})
     event.listen(storage.engine, "connect", _tune_sqlite)
     storage.engine.dispose()  # so that connections made before the listener are replaced
