@@ -51,6 +51,7 @@ class Links(BaseModel):
     surface: str | None = None
     report: str | None = Field(default=None, description="for people, in a browser")
     reconstruction: str | None = Field(default=None, description="the signal as the winner gives it back, a file")
+    export: str | None = Field(default=None, description="the answer as a file to load; ?format= chooses which")
     dataset: str | None = None
 
 
@@ -196,7 +197,7 @@ def dataset_answer(dataset: Dataset) -> DatasetAnswer:
 
 
 def _study_links(here: str, dataset_id: str) -> Links:
-    places = ("trials", "best", "surface", "report", "reconstruction")
+    places = ("trials", "best", "surface", "report", "reconstruction", "export")
     return Links(self=here, dataset=f"/v1/datasets/{dataset_id}", **{name: f"{here}/{name}" for name in places})
 
 
