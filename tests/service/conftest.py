@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from live_service import LiveService, live_service
 from PIL import Image
 from sqlalchemy import Engine
 from starlette.testclient import TestClient
@@ -88,3 +89,10 @@ def home(settings: Settings, client: TestClient) -> Iterator[Store]:
     engine = make_engine(settings.url)
     yield Store(engine)
     engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def live(tmp_path_factory: pytest.TempPathFactory, upgraded: Path) -> Iterator[LiveService]:
+    """A running service, shared by all that ask for it."""
+    with live_service(tmp_path_factory.mktemp("live"), upgraded) as service:
+        yield service
