@@ -94,7 +94,7 @@ def test_every_endpoint_is_documented(client: TestClient) -> None:
                 continue
             kinds = ["application/problem+json"] if status >= "400" else OTHERWISE.get(path, ["application/json"])
             assert sorted(answer["content"]) == kinds, operation["summary"]
-            assert kinds != ["application/json"] or answer["content"]["application/json"]["schema"]
+            assert "application/json" not in kinds or answer["content"]["application/json"]["schema"]
 
     def references(thing: Any) -> set[str]:
         if isinstance(thing, dict):
