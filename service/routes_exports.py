@@ -17,7 +17,8 @@ __all__ = ["router"]
 
 router = APIRouter(prefix="/v1/studies", tags=["studies"])
 CONTENT = {
-    media: {"schema": {"type": "string", "format": "binary"}} for media in sorted({form.media_type for form in Form})
+    form.media_type: {"schema": {"type": "object"} if form is Form.JSON else {"type": "string", "format": "binary"}}
+    for form in Form
 }
 
 
