@@ -52,13 +52,10 @@ def _require_siren(config: InitConfig) -> None:
     if config.family not in OMEGA_INSIDE:
         raise ValueError(
             f"the form siren is for layers that compute f(omega_0 * linear(x)), those of the families "
-            f"{', '.join(OMEGA_INSIDE)}; {config.family!r} has no such layer: take the form inr"
+            f"{', '.join(OMEGA_INSIDE)}; {config.family!r} has no such layer"
         )
     if config.encoding is not None:
-        raise ValueError(
-            f"the form siren has no place for an encoding, and the config has {config.encoding.kind!r}: take "
-            "the form inr"
-        )
+        raise ValueError(f"the form siren has no place for an encoding, and the config has {config.encoding.kind!r}")
 
 
 def weights_metadata(config: InitConfig, form: str = "inr", about: Mapping[str, str] | None = None) -> dict[str, str]:
