@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, Field
 
 from service.reading.kinds import KINDS
-from service.records import Dataset, Study
 from service.states import StudyState
-from service.trial_records import Trial
 from vi3nr.activations import family_of
 from workers.result import ProgressNote
+
+if TYPE_CHECKING:  # clients read answers, and have no use for SQLAlchemy
+    from service.records import Dataset, Study
+    from service.trial_records import Trial
 
 __all__ = [
     "DatasetAnswer",

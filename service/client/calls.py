@@ -10,11 +10,10 @@ from typing import Any, Generic, TypeVar
 from uuid import uuid4
 
 import httpx2
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 
 from service.answers import DatasetAnswer, Datasets, Studies, StudyAnswer, Trials
-from service.records import result_of
-from service.routes_limits import Limits
+from service.answers_limits import Limits
 from service.schemas import StudyRequest
 from service.schemas_theory import InitRequest, TheoryRequest
 from service.theories import TheoryAnswer
@@ -25,6 +24,7 @@ __all__ = ["Call", "Look"]
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
+RESULT = TypeAdapter(StudyResult)
 Upload = str | Path | tuple[str, bytes]
 
 
@@ -142,7 +142,7 @@ def trials(study_id: str, limit: int, cursor: str | None) -> Call[Trials]:
 
 def best(study_id: str) -> Call[StudyResult]:
     """The answer of a completed study."""
-    return Call("GET", f"/v1/studies/{_part(study_id)}/best", lambda response: result_of(response.json()))
+    return Call("GET", f"/v1/studies/{_part(study_id)}/best", lambda response: RESULT.validate_json(response.content))
 
 
 def report(study_id: str) -> Call[str]:

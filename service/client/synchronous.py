@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 import httpx2
 
 from service.answers import DatasetAnswer, StudyAnswer, TrialAnswer
+from service.answers_limits import Limits
 from service.client import calls
 from service.client.calls import Call, Upload
 from service.client.connection import Attempts, headers_of, url_of
 from service.client.retries import Retries
 from service.client.waiting import Waiting
-from service.routes_limits import Limits
 from service.schemas import StudyRequest
 from service.schemas_theory import InitRequest, TheoryRequest
 from service.theories import TheoryAnswer

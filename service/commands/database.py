@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from service.commands.options import DataDir, Json, print_json, refuse, settings_of
+from service.commands.options import DataDir, Json, print_json, refuse, sentence_of, settings_of
+from service.commands.places import database_errors_told
 from service.exit_statuses import BAD_NEWS
 
 __all__ = ["database"]
@@ -30,7 +31,7 @@ def upgrade_database(
         refuse("--reader and --reader-password-file go together")
     settings = settings_of(data_dir)
     try:
-        with opened(settings.url) as engine:
+        with database_errors_told(), opened(settings.url) as engine:
             upgrade(engine)
             open_storage(settings.url).engine.dispose()
             if reader is not None and reader_password_file is not None:
@@ -48,15 +49,14 @@ def upgrade_database(
 @database.command("status")
 def show_database(data_dir: DataDir = None, as_json: Json = False) -> None:
     """Which schema version the database has, and whether this version can work with it (exit status 1: it cannot)."""
-    from sqlalchemy.exc import OperationalError
-
     from service.database import HEAD, current_version, mismatch, opened
 
     try:
-        with opened(settings_of(data_dir).url) as engine, engine.connect() as connection:
+        url = settings_of(data_dir).url
+        with database_errors_told(), opened(url) as engine, engine.connect() as connection:
             found = current_version(connection)
-    except (OperationalError, OSError, ValueError) as error:
-        refuse(f"the database cannot be reached: {error.orig if isinstance(error, OperationalError) else error}")
+    except (OSError, ValueError) as error:
+        refuse(f"the database cannot be used: {sentence_of(error)}")
     reason = mismatch(found)
     if as_json:
         print_json({"version": found, "needed": HEAD, "ready": reason is None, "reason": reason})

@@ -19,24 +19,31 @@ if TYPE_CHECKING:
     from service.records import Study
     from service.store import Store
 
-__all__ = ["database_of", "running_service", "study_here"]
+__all__ = ["database_errors_told", "database_of", "running_service", "study_here"]
+
+
+@contextmanager
+def database_errors_told() -> Iterator[None]:
+    """A database that cannot be reached ends the command with a sentence."""
+    from sqlalchemy.exc import OperationalError
+
+    try:
+        yield
+    except OperationalError as error:
+        refuse(f"the database cannot be reached: {sentence_of(Exception(error.orig))}", UNREACHABLE)
 
 
 @contextmanager
 def database_of(data_dir: Path | None) -> Iterator[Engine]:
     """The database of this machine, once it is found ready."""
-    from sqlalchemy.exc import OperationalError
-
     from service.database import opened
     from service.store import Store
 
     try:
-        with opened(settings_of(data_dir).url) as engine:
+        with database_errors_told(), opened(settings_of(data_dir).url) as engine:
             if reason := Store(engine).unready():
                 refuse(reason)
             yield engine
-    except OperationalError as error:
-        refuse(f"the database cannot be reached: {sentence_of(Exception(error.orig))}", UNREACHABLE)
     except (OSError, ValueError) as error:
         refuse(sentence_of(error))
 

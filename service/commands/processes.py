@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from service.commands.options import DataDir, Host, Json, refuse, sentence_of, settings_of
+from service.commands.places import database_errors_told
 
 __all__ = ["api", "dashboard", "demo", "runner", "serve"]
 
@@ -29,7 +30,11 @@ def serve(
 
     settings = settings_of(data_dir)
     try:
-        with stopped_by_signals() as stop, Embedded(settings, host, port, dashboard_port) as service:
+        with (
+            database_errors_told(),
+            stopped_by_signals() as stop,
+            Embedded(settings, host, port, dashboard_port) as service,
+        ):
             folder, logs = settings.data_dir.absolute(), service.log_dir()
             if as_json:  # one line, for a program that starts the service and waits for it
                 places = {"url": service.url, "dashboard": service.dashboard_url, "data": str(folder)}

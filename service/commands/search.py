@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from service.commands.options import Activations, DataDir, Json, refuse, sentence_of, settings_of
+from service.commands.places import database_errors_told
 
 __all__ = ["search"]
 
@@ -52,6 +53,7 @@ def search(
         },
     )
     try:
-        search_file(settings_of(data_dir), asked, output, as_json, report)
+        with database_errors_told():
+            search_file(settings_of(data_dir), asked, output, as_json, report)
     except (Problem, OSError, RuntimeError, ValueError) as error:
         refuse(sentence_of(error))

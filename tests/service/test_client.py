@@ -18,9 +18,9 @@ import pytest
 import torch
 from live_service import SMALL, LiveService, a_picture
 
+from service.answers_limits import Limits
 from service.client import ApiError, AsyncClient, Client, Retries, UnreachableError
 from service.client.retries import seconds_to_wait
-from service.routes_limits import Limits
 from service.schemas import ActivationRequest, StudyRequest
 from service.states import StudyState
 from vi3nr.config import InitConfig
