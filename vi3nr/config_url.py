@@ -8,7 +8,7 @@ import time
 import urllib.error
 import urllib.request
 from email.message import Message
-from typing import IO
+from typing import IO, Any
 from urllib.parse import urlsplit
 
 __all__ = ["MOST_BYTES", "read_url"]
@@ -40,8 +40,9 @@ def read_url(url: str, key: str | None = None, *, seconds: float = 30.0, most_by
         with urllib.request.build_opener(_Redirects()).open(request, timeout=seconds) as answer:
             data = _body(answer, url, most_bytes, until)
     except urllib.error.HTTPError as error:
-        with error:
-            raise OSError(f"{url} answered {error.code} {error.reason}{_detail(error)}") from None
+        told = _detail(error, url, until)
+        error.close()
+        raise OSError(f"{url} answered {error.code} {' '.join(error.reason.split())}{told}") from None
     except TimeoutError:
         raise TimeoutError(f"{url} was not read within {seconds:g} s") from None
     except urllib.error.URLError as error:
@@ -68,6 +69,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         _checked(newurl)
         if urlsplit(req.full_url).scheme == "https" and urlsplit(newurl).scheme != "https":
             raise ValueError(f"{req.full_url} leads from https to {newurl}, which is not followed")
+        fp.close()  # what a redirect has to say beside the address may be endless
         return super().redirect_request(req, fp, code, msg, headers, newurl)  # type: ignore[arg-type]  # typeshed's name
 
 
@@ -80,7 +82,7 @@ def _checked(url: str) -> str:
     return url
 
 
-def _body(answer: http.client.HTTPResponse, url: str, most: int, until: float) -> bytes:
+def _body(answer: Any, url: str, most: int, until: float) -> bytes:
     parts, size = [], 0
     while part := answer.read1(CHUNK):
         size += len(part)
@@ -92,10 +94,10 @@ def _body(answer: http.client.HTTPResponse, url: str, most: int, until: float) -
     return b"".join(parts)
 
 
-def _detail(error: urllib.error.HTTPError) -> str:
+def _detail(error: urllib.error.HTTPError, url: str, until: float) -> str:
     """What a service of ours says is wrong; nothing where the answer is no problem document."""
     try:
-        told = json.loads(error.read(CHUNK))["detail"]
+        told = json.loads(_body(error, url, CHUNK, until))["detail"]
     except (OSError, ValueError, KeyError, TypeError):
         return ""
     return f": {told}" if isinstance(told, str) else ""

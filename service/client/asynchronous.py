@@ -104,7 +104,7 @@ class AsyncClient:
         return await self._send(calls.best(study_id))
 
     async def report(self, study_id: str) -> str:
-        """The report of a study, an HTML page."""
+        """The report of a study as it stands, an HTML page that needs no network."""
         return await self._send(calls.report(study_id))
 
     async def export(

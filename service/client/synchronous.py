@@ -123,7 +123,7 @@ class Client:
         return self._send(calls.best(study_id))
 
     def report(self, study_id: str) -> str:
-        """The report of a study, an HTML page."""
+        """The report of a study as it stands, an HTML page that needs no network."""
         return self._send(calls.report(study_id))
 
     def export(self, study_id: str, form: str = "json", family: str | None = None, arm: str | None = None) -> bytes:

@@ -107,6 +107,7 @@ def test_a_problem_is_one_exception_with_its_fields(live: LiveService) -> None:
         study = client.start({"dataset_id": dataset.id, **SMALL, "reuse": False})
         with pytest.raises(ApiError, match="waits for a runner") as early:
             client.best(study.id)
+        assert "data-live=" not in client.report(study.id), "a page to keep asks nobody"
         assert (early.value.status, early.value.type) == (409, "urn:vi3nr:problem:no-best")
         with pytest.raises(ValueError, match=r"an id consists of letters and digits, got '\.\./limits'"):
             client.study("../limits")

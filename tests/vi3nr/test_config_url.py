@@ -62,8 +62,10 @@ class Handler(BaseHTTPRequestHandler):
     def long(self) -> None:
         self.say(200, b" " * 5000)
 
-    def endless(self) -> None:
-        self.send_response(200)
+    def endless(self, status: int = 200, **headers: str) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
         self.end_headers()
         drop = threading.Event()
         while not drop.wait(0.02):
@@ -71,6 +73,12 @@ class Handler(BaseHTTPRequestHandler):
                 self.wfile.write(b" ")
             except OSError:
                 return
+
+    def endless_error(self) -> None:
+        self.endless(500)
+
+    def endless_redirect(self) -> None:
+        self.endless(302, Location="/config")
 
     def log_message(self, *_: object) -> None:
         pass
@@ -122,6 +130,9 @@ def test_size_and_time_have_limits(server: str) -> None:
         read_url(f"{server}/long", most_bytes=4999)
     with pytest.raises(TimeoutError, match=r"was not read within 0\.2 s"):
         read_url(f"{server}/endless", seconds=0.2)
+    with pytest.raises(OSError, match="answered 500"):
+        read_url(f"{server}/endless-error", seconds=0.2)
+    assert InitConfig.from_url(f"{server}/endless-redirect") == CONFIG
 
 
 def test_a_server_that_is_silent_or_away(server: str) -> None:
