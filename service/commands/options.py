@@ -12,7 +12,6 @@ from service.exit_statuses import WRONG
 from service.settings import Settings
 
 __all__ = [
-    "Activations",
     "DataDir",
     "Family",
     "Host",
@@ -20,6 +19,7 @@ __all__ = [
     "KeyFile",
     "Parameters",
     "Url",
+    "families_beginning",
     "parameters_of",
     "print_json",
     "refuse",
@@ -28,7 +28,8 @@ __all__ = [
 ]
 
 
-def _families(incomplete: str) -> list[str]:
+def families_beginning(incomplete: str) -> list[str]:
+    """For the shell's completion."""
     from vi3nr.activations import families
 
     return [name for name in families() if name.startswith(incomplete)]
@@ -41,10 +42,6 @@ Url = Annotated[str, typer.Option(envvar="VI3NR_URL", help="Of the running servi
 KeyFile = Annotated[
     Path | None, typer.Option(help="File with an API key; else VI3NR_API_KEY holds it.", show_default=False)
 ]
-Activations = Annotated[
-    list[str],
-    typer.Option(help="Family to study; give it several times for several.", autocompletion=_families),
-]
 Parameters = Annotated[
     list[str] | None,
     typer.Option(
@@ -54,7 +51,7 @@ Parameters = Annotated[
         show_default=False,
     ),
 ]
-Family = Annotated[str, typer.Option(help="Family, or a formula of x.", autocompletion=_families)]
+Family = Annotated[str, typer.Option(help="Family, or a formula of x.", autocompletion=families_beginning)]
 
 
 def settings_of(data_dir: Path | None) -> Settings:

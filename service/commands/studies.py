@@ -8,6 +8,19 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from service.commands.asking import (
+    Activations,
+    Finalists,
+    Layers,
+    LearningRate,
+    Reuse,
+    Seed,
+    Seeds,
+    Steps,
+    Trials,
+    Width,
+    request_of,
+)
 from service.commands.options import Json, KeyFile, Url, print_json
 from service.commands.places import running_service
 from service.exit_statuses import BAD_NEWS, INTERRUPTED
@@ -54,6 +67,36 @@ def list_studies(
         best = "" if study.best_so_far is None else f"{study.best_so_far.score:.2f}"
         table.add_row(study.id, study.state.value, _families(study), best, f"{study.created:%Y-%m-%d %H:%M}")
     Console().print(table, markup=False)
+
+
+@studies.command()
+def start(
+    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="Its id, as `vi3nr datasets upload` tells it.")],
+    activation: Activations,
+    steps: Steps = 500,
+    trials: Trials = 24,
+    width: Width = 64,
+    layers: Layers = 3,
+    learning_rate: LearningRate = None,
+    finalists: Finalists = 3,
+    seeds: Seeds = 5,
+    seed: Seed = 0,
+    reuse: Reuse = True,
+    url: Url = HERE,
+    key_file: KeyFile = None,
+    as_json: Json = False,
+) -> None:
+    """Ask for a study of a dataset; `studies show ID --wait` waits for its answer."""
+    request = request_of(
+        activation, steps=steps, trials=trials, width=width, layers=layers, learning_rate=learning_rate,
+        finalists=finalists, seeds=seeds, seed=seed, reuse=reuse,
+    )  # fmt: skip
+    with running_service(url, key_file) as client:
+        study = client.start({"dataset_id": dataset, **request})
+    if as_json:
+        print_json(study.model_dump(mode="json"))
+    else:
+        _print_study(Console(), study)
 
 
 @studies.command()

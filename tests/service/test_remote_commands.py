@@ -65,11 +65,15 @@ def test_a_dataset_comes_and_goes(run: Any, tmp_path: Path) -> None:
     assert run("datasets", "upload", "nowhere.png").stderr.endswith("No such file or directory: 'nowhere.png'\n")
 
 
-def test_studies_are_listed_shown_cancelled_and_deleted(run: Any, live: LiveService, study: str) -> None:
-    """A study that waits, one that is completed; the answer's table is that of ``search``."""
+def test_studies_are_started_listed_shown_cancelled_and_deleted(run: Any, live: LiveService, study: str) -> None:
+    """One that was started here and waits, one that is completed; the answer's table is that of ``search``."""
     with live.client() as client:
         dataset = client.upload(("a.png", a_picture()))
-        waiting = client.start({"dataset_id": dataset.id, **SMALL, "reuse": False}).id
+    words = ["studies", "start", dataset.id, "--activation", "relu", "--width", "8", "--steps", "7", "--json"]
+    asked = json.loads(good(run(*words)))
+    waiting = asked["id"]
+    assert (asked["request"]["network"]["width"], asked["request"]["training"]["steps"]) == (8, 7)
+    assert json.loads(good(run(*words)))["id"] == waiting, "the same study"
     listed = good(run("studies", "list"))
     assert listed.index(waiting) < listed.index(study), "newest first"
     assert [one["id"] for one in json.loads(good(run("studies", "list", "--state", "queued", "--json")))] == [waiting]
