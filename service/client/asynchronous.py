@@ -107,6 +107,12 @@ class AsyncClient:
         """The report of a study as it stands, an HTML page that needs no network."""
         return await self._send(calls.report(study_id))
 
+    async def reconstruction(
+        self, study_id: str, form: str | None = None, family: str | None = None, arm: str | None = None
+    ) -> bytes:
+        """The signal as a trained network gives it back."""
+        return await self._send(calls.reconstruction(study_id, family, arm, form))
+
     async def export(
         self, study_id: str, form: str = "json", family: str | None = None, arm: str | None = None
     ) -> bytes:

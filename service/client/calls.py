@@ -150,6 +150,12 @@ def report(study_id: str) -> Call[str]:
     return Call("GET", f"/v1/studies/{_part(study_id)}/report", lambda response: response.text, {"live": "false"})
 
 
+def reconstruction(study_id: str, family: str | None, arm: str | None, form: str | None) -> Call[bytes]:
+    """What a trained network makes of the signal, as a file."""
+    query = {"family": family, "arm": arm, "format": form}
+    return Call("GET", f"/v1/studies/{_part(study_id)}/reconstruction", lambda response: response.content, query)
+
+
 def export(study_id: str, form: str, family: str | None, arm: str | None) -> Call[bytes]:
     """The answer as a file."""
     query = {"format": str(form), "family": family, "arm": arm}

@@ -126,6 +126,12 @@ class Client:
         """The report of a study as it stands, an HTML page that needs no network."""
         return self._send(calls.report(study_id))
 
+    def reconstruction(
+        self, study_id: str, form: str | None = None, family: str | None = None, arm: str | None = None
+    ) -> bytes:
+        """The signal as a trained network gives it back: ``png``, ``wav`` or ``npy``, by the signal's kind."""
+        return self._send(calls.reconstruction(study_id, family, arm, form))
+
     def export(self, study_id: str, form: str = "json", family: str | None = None, arm: str | None = None) -> bytes:
         """The answer as a file: ``json``, ``pytorch``, ``safetensors`` or ``siren``."""
         return self._send(calls.export(study_id, form, family, arm))

@@ -6,10 +6,10 @@ import io
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from live_service import LiveService, live_service
 from PIL import Image
 from sqlalchemy import Engine
 from starlette.testclient import TestClient
@@ -20,6 +20,9 @@ from service.database import make_engine, upgrade
 from service.settings import Settings
 from service.store import Store
 from vi3nr.signals import image_signal
+
+if TYPE_CHECKING:
+    from live_service import LiveService
 
 Encode = Callable[..., bytes]
 
@@ -94,5 +97,7 @@ def home(settings: Settings, client: TestClient) -> Iterator[Store]:
 @pytest.fixture(scope="session")
 def live(tmp_path_factory: pytest.TempPathFactory, upgraded: Path) -> Iterator[LiveService]:
     """A running service, shared by all that ask for it."""
+    from live_service import live_service  # with a runner's imports, which few tests need
+
     with live_service(tmp_path_factory.mktemp("live"), upgraded) as service:
         yield service

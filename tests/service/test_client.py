@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import re
 import socket
@@ -49,6 +50,8 @@ def test_the_main_job_over_the_client(live: LiveService) -> None:
         assert InitConfig.from_json(client.export(study.id).decode()) == best.init_config
         assert InitConfig.from_url(f"{live.url}/v1/studies/{study.id}/export", key=live.key) == best.init_config
         assert client.report(study.id).startswith("<!doctype html>")
+        assert client.reconstruction(study.id).startswith(b"\x89PNG")
+        assert client.reconstruction(study.id, "npy").startswith(b"\x93NUMPY")
         assert len(list(client.trials(study.id))) == 2
         assert study.id in {one.id for one in client.studies(state=["completed"], dataset_id=dataset.id)}
         client.delete_study(study.id)
@@ -78,6 +81,17 @@ def test_the_asynchronous_client_does_the_same(live: LiveService) -> None:
             assert (await client.theory({"family": "gaussian"})).stable.kind == "root"
 
     asyncio.run(both())
+
+
+def test_both_clients_have_the_same_methods() -> None:
+    """With the same parameters and defaults."""
+
+    def methods(of: type) -> dict[str, list[inspect.Parameter]]:
+        named = {name: thing for name, thing in vars(of).items() if not name.startswith("_") or name == "__init__"}
+        return {name: list(inspect.signature(thing).parameters.values()) for name, thing in named.items()}
+
+    assert methods(Client) == methods(AsyncClient)
+    assert {"upload", "start", "wait", "best", "export", "close"} <= methods(Client).keys()
 
 
 def test_the_same_idempotency_key_is_the_same_study(live: LiveService) -> None:
