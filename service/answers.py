@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, Field
 
 from service.reading.kinds import KINDS
-from service.records import Dataset, Study
 from service.states import StudyState
-from service.trial_records import Trial
 from vi3nr.activations import family_of
 from workers.result import ProgressNote
+
+if TYPE_CHECKING:  # clients read answers, and have no use for SQLAlchemy
+    from service.records import Dataset, Study
+    from service.trial_records import Trial
 
 __all__ = [
     "DatasetAnswer",
@@ -51,6 +53,7 @@ class Links(BaseModel):
     surface: str | None = None
     report: str | None = Field(default=None, description="for people, in a browser")
     reconstruction: str | None = Field(default=None, description="the signal as the winner gives it back, a file")
+    export: str | None = Field(default=None, description="the answer as a file to load; ?format= chooses which")
     dataset: str | None = None
 
 
@@ -196,7 +199,7 @@ def dataset_answer(dataset: Dataset) -> DatasetAnswer:
 
 
 def _study_links(here: str, dataset_id: str) -> Links:
-    places = ("trials", "best", "surface", "report", "reconstruction")
+    places = ("trials", "best", "surface", "report", "reconstruction", "export")
     return Links(self=here, dataset=f"/v1/datasets/{dataset_id}", **{name: f"{here}/{name}" for name in places})
 
 

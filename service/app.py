@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from service import (
     routes_datasets,
     routes_events,
+    routes_exports,
     routes_health,
     routes_limits,
     routes_pages,
@@ -25,7 +26,7 @@ from service.keys import KeyRing
 from service.metrics import Metrics
 from service.openapi import openapi_of
 from service.outbox import Outbox
-from service.problems import add_problem_handlers
+from service.problem_answers import add_problem_handlers
 from service.reader import Reader
 from service.request_log import RequestLog
 from service.rooms import Rooms
@@ -82,8 +83,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.rooms = rooms
     app.state.metrics = Metrics(rooms.store, rooms.board)
     routers = (
-        routes_datasets, routes_studies, routes_events, routes_pages, routes_reconstructions, routes_theory,
-        routes_limits, routes_health,
+        routes_datasets, routes_studies, routes_events, routes_pages, routes_exports, routes_reconstructions,
+        routes_theory, routes_limits, routes_health,
     )  # fmt: skip
     for routes in routers:
         app.include_router(routes.router)

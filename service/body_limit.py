@@ -8,7 +8,8 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.problems import FieldError, problem_response
+from service.problem_answers import problem_response
+from service.problems import FieldError
 
 __all__ = ["BodyLimit"]
 

@@ -15,7 +15,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service import keys
 from service.keys import Key, KeyRing
-from service.problems import Problem, problem_response
+from service.problem_answers import problem_response
+from service.problems import Problem
 from service.rooms import Rooms, RoomsOf
 from service.same_origin import check_origin
 from service.settings import Settings

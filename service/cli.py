@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 
 __all__ = ["main"]
 
 
 def main() -> None:
     """Entry point of the console script. A package that only some commands need is imported where they run."""
-    try:
-        import fastapi  # noqa: F401
-        import typer  # noqa: F401
-    except ModuleNotFoundError as error:
+    missing = [name for name in ("typer", "fastapi") if find_spec(name) is None]
+    if missing:
         sys.exit(
-            f"The command line needs the service's packages ({error.name} is missing): pip install 'vi3nr[service]'. "
+            f"The command line needs the service's packages ({missing[0]} is missing): pip install 'vi3nr[service]'. "
             "The library alone works without: import vi3nr."
         )
     from service.commands import app

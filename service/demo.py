@@ -9,16 +9,15 @@ import time
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import numpy as np
 from rich.console import Console
-from rich.live import Live
-from rich.text import Text
 
+from service.client import Client
 from service.embedded import Embedded
-from service.records import note_of, result_of
-from service.render import print_result, progress_text
+from service.progress_view import shown_progress
+from service.render import print_result
 from service.settings import Settings
+from service.states import StudyState
 
 __all__ = ["run_demo"]
 
@@ -46,14 +45,15 @@ def run_demo() -> None:
     scratch = tempfile.TemporaryDirectory(prefix="vi3nr-demo-")
     with scratch as folder, Embedded(Settings(data_dir=Path(folder), require_keys=False)) as service:
         console.print(f"started: API {service.url}, Optuna dashboard {service.dashboard_url}")
-        with httpx2.Client(base_url=service.url, timeout=60) as client:
-            dataset = _checked(client.post("/v1/datasets", files={"files": ("cat.png", _photograph(), "image/png")}))
-            study = _checked(client.post("/v1/studies", json={"dataset_id": dataset["id"], **REQUEST}))
-            console.print(f"study {study['id']} queued")
-            _follow(console, client, study["id"], began)
-            best = _checked(client.get(f"/v1/studies/{study['id']}/best"))
+        with Client(service.url) as client, shown_progress(console) as show:
+            dataset = client.upload(("cat.png", _photograph()))
+            study = client.start({"dataset_id": dataset.id, **REQUEST})
+            console.print(f"study {study.id} queued")
+            ended = client.wait(study.id, lambda now: show(now.progress, now.seconds_left))
+            if ended.state is not StudyState.COMPLETED:
+                raise SystemExit(f"the study {ended.state.value}: {ended.error}")
+            result = client.best(study.id)
         console.print("stopping the service")
-    result = result_of(best)
     FOLDER.mkdir(exist_ok=True)
     saved = {}
     for family in result.families:
@@ -62,25 +62,6 @@ def run_demo() -> None:
         saved[family.family] = str(path)
     print_result(console, result, saved)
     console.print(f"\nall of it took {time.monotonic() - began:.0f} s")
-
-
-def _follow(console: Console, client: httpx2.Client, study_id: str, began: float) -> None:
-    """Show progress until the study has ended."""
-    with Live(Text("waiting for a runner"), console=console, refresh_per_second=4, transient=True) as live:
-        shown = ""
-        while True:
-            study = _checked(client.get(f"/v1/studies/{study_id}"))
-            if study["state"] == "completed":
-                return
-            if study["state"] in ("failed", "cancelled"):
-                raise SystemExit(f"the study {study['state']}: {study['error']}")
-            note = None if study["progress"] is None else note_of(study["progress"])
-            line = progress_text(note, study["seconds_left"])
-            live.update(Text(line))
-            if not console.is_terminal and line != shown:  # a log: a line at each change of phase or ten seconds
-                shown = line
-                console.print(f"{time.monotonic() - began:4.0f} s  {line}", highlight=False, soft_wrap=True)
-            time.sleep(1.0 if console.is_terminal else 5.0)
 
 
 def _photograph() -> bytes:
@@ -94,10 +75,3 @@ def _photograph() -> bytes:
     buffer = io.BytesIO()
     picture.resize((SIDE, SIDE), Image.Resampling.LANCZOS).save(buffer, "PNG")
     return buffer.getvalue()
-
-
-def _checked(answer: httpx2.Response) -> Any:
-    """The JSON of a good answer; a problem's sentence otherwise."""
-    if answer.is_success:
-        return answer.json()
-    raise SystemExit(f"{answer.request.method} {answer.request.url.path}: {answer.status_code} {answer.text}")

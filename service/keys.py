@@ -9,32 +9,19 @@ import hashlib
 import re
 import secrets
 from dataclasses import dataclass
-from enum import StrEnum
 
 from sqlalchemy import Engine, select, update
 from sqlalchemy.orm import Session
 
 from service.database import clock, writing
 from service.models import KeyRow
+from service.scopes import Scope
 from service.transactions import transact
 
 __all__ = ["Key", "KeyRing", "Scope"]
 
 TOKEN = re.compile(r"vi3nr_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
 SECRET_BYTES = 32
-
-
-class Scope(StrEnum):
-    """What a key may do. Each includes the ones before it."""
-
-    READ = "read"
-    WRITE = "write"
-    ADMIN = "admin"  # what belongs to other keys too, the dashboard and the metrics
-
-    def includes(self, other: Scope) -> bool:
-        """Whether this scope is enough where ``other`` is asked for."""
-        order = list(Scope)
-        return order.index(self) >= order.index(other)
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from service.problems import FieldError, Problem, shown
-from service.records import Dataset
 from service.schemas import (
     ActivationRequest,
     HeldOut,
@@ -30,6 +30,9 @@ from vi3nr.formula import is_formula
 from workers.objective import Objective
 from workers.plan import Axis, BiasChoice, Budget, FamilyPlan, Network, Range, StudyPlan
 from workers.result import memorising_warning
+
+if TYPE_CHECKING:  # records are rows of SQLAlchemy's, which `vi3nr init` has no use for
+    from service.records import Dataset
 
 __all__ = ["DEFAULT_HORIZON", "family_errors", "network_errors", "scale_errors", "study_plan"]
 

@@ -44,20 +44,24 @@ def progress_text(note: ProgressNote | None, seconds_left: float | None) -> str:
 
 
 def print_result(console: Console, result: StudyResult, saved: dict[str, str]) -> None:
-    """The answer of each family, best first, with its table of confirmation; ``saved`` maps a family to its file."""
+    """The answer of each family, best first, with its table of confirmation; ``saved`` maps a family to its
+    file, if there is one.
+    """
     for place, family in enumerate(result.families):
         first_of_several = place == 0 and len(result.families) > 1
         console.print()
         console.rule(f"[bold]{family.family}[/bold]" + (" (best of the families)" if first_of_several else ""))
         _print_family(console, result, family)
-        console.print(f"saved: {saved[family.family]}")
+        if family.family in saved:
+            console.print(f"saved: {saved[family.family]}")
     best = result.families[0]
     console.print()
     console.print("The best init config:", style="bold")
     print_init(console, best.winner.init_config)
-    console.print()
-    console.print("Load the best one:", style="bold")
-    console.print(snippet(saved[best.family]), highlight=False, soft_wrap=True)
+    if best.family in saved:
+        console.print()
+        console.print("Load the best one:", style="bold")
+        console.print(snippet(saved[best.family]), highlight=False, soft_wrap=True)
     for warning in result.warnings:
         console.print(f"note: {warning}", style="yellow")
 

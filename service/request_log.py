@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.logs import request_id
 from service.metrics import Metrics
-from service.problems import problem_response
+from service.problem_answers import problem_response
 
 __all__ = ["RequestLog"]
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse
 
 from service.callers import Reader
@@ -27,16 +29,21 @@ def show_start(rooms: RoomsOf, _: Reader) -> HTMLResponse:
     "/v1/studies/{study_id}/report",
     summary="The report of a study",
     response_class=HTMLResponse,
-    responses=documented(404),
+    responses=documented(404, 422),
 )
-def show_report(rooms: RoomsOf, caller: Reader, study_id: str) -> HTMLResponse:
+def show_report(
+    rooms: RoomsOf,
+    caller: Reader,
+    study_id: str,
+    live: Annotated[bool, Query(description="false: a page to keep as a file, which asks nobody")] = True,
+) -> HTMLResponse:
     """One page without network: the answer, what the search has learned, the confirmation, and how it was run.
 
     While the study runs the page shows its progress and the best so far, and follows it.
     """
     study = visible_study(rooms, caller, study_id)
     every = rooms.settings.retry_after_seconds
-    return _page(report.report_page(rooms.store, rooms.blobs, study, live=True, every=every), report.SCRIPT)
+    return _page(report.report_page(rooms.store, rooms.blobs, study, live=live, every=every), report.SCRIPT)
 
 
 def _page(html: str, script: str) -> HTMLResponse:

@@ -33,10 +33,12 @@ if TYPE_CHECKING:
     from vi3nr.families_custom import custom_activation
     from vi3nr.initialisers import draw_parameters, generator_for, initialize_, vi3nr_normal_, vi3nr_uniform_
     from vi3nr.metrics import psnr, psnr_from_mse
+    from vi3nr.network_files import load_safetensors, save_safetensors, siren_state_dict
     from vi3nr.networks import INR
     from vi3nr.profile import vi3nr_config
     from vi3nr.propagation import forecast, per_layer_gradient_factor
     from vi3nr.signals import Signal, image_signal
+    from vi3nr.snippets import pytorch_script
     from vi3nr.theory import condition, gain_squared, stability_bias_variance, stable_sigma_p
 
 __all__ = [
@@ -62,9 +64,13 @@ __all__ = [
     "generator_for",
     "image_signal",
     "initialize_",
+    "load_safetensors",
     "per_layer_gradient_factor",
     "psnr",
     "psnr_from_mse",
+    "pytorch_script",
+    "save_safetensors",
+    "siren_state_dict",
     "stability_bias_variance",
     "stable_sigma_p",
     "vi3nr_config",
@@ -81,10 +87,12 @@ _HOMES = {
     "families_custom": ("custom_activation",),
     "initialisers": ("draw_parameters", "generator_for", "initialize_", "vi3nr_normal_", "vi3nr_uniform_"),
     "metrics": ("psnr", "psnr_from_mse"),
+    "network_files": ("load_safetensors", "save_safetensors", "siren_state_dict"),
     "networks": ("INR",),
     "profile": ("vi3nr_config",),
     "propagation": ("forecast", "per_layer_gradient_factor"),
     "signals": ("Signal", "image_signal"),
+    "snippets": ("pytorch_script",),
     "theory": ("condition", "gain_squared", "stability_bias_variance", "stable_sigma_p"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}

@@ -147,6 +147,27 @@ class InitConfig:
             raise ValueError(f"the init config is not JSON: {error}") from error
         return _read_config(data)
 
+    @staticmethod
+    def from_url(url: str, *, key: str | None = None, seconds: float = 30.0) -> InitConfig:
+        """The config at an http or https address, such as a service's ``/v1/studies/{id}/export``.
+
+        Args:
+            url: of the config's JSON, of at most 4 MB.
+            key: an API key of the service; it is sent to this address alone and to none that it redirects to.
+            seconds: for connecting, for each wait on the server, and for the text as a whole.
+
+        Raises:
+            ValueError: another kind of address, or what is no config.
+            OSError: no answer, none in time (TimeoutError), or an answer that is an error; the sentence tells which.
+        """
+        from vi3nr.config_url import read_url  # few need it, and it brings the standard library's HTTP
+
+        text = read_url(url, key, seconds=seconds)
+        try:
+            return InitConfig.from_json(text)
+        except ValueError as error:
+            raise ValueError(f"{url}: {error}") from error
+
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"an init config holds finite numbers only, got {name}")

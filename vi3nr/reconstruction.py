@@ -12,6 +12,7 @@ from vi3nr.config import InitConfig
 from vi3nr.metrics_table import Reconstruction
 from vi3nr.networks import INR
 from vi3nr.signals import Signal
+from vi3nr.state_dicts import split_parameters
 
 __all__ = ["network_of", "reconstruct", "values_at"]
 
@@ -32,15 +33,10 @@ def network_of(config: InitConfig, parameters: np.ndarray) -> INR:
     """
     network = INR.from_config(config, seed=0)
     linears = [part for part in network.modules() if isinstance(part, nn.Linear)]
-    targets = [tensor for linear in linears for tensor in (linear.weight, linear.bias)]
-    sizes = [tensor.numel() * (2 if tensor.is_complex() else 1) for tensor in targets]
-    flat = torch.from_numpy(np.array(parameters, np.float32))
-    if flat.shape != (sum(sizes),):
-        raise ValueError(f"the network has {sum(sizes)} parameters, got an array of shape {tuple(flat.shape)}")
     with torch.no_grad():
-        for tensor, part in zip(targets, torch.split(flat, sizes), strict=True):
-            numbers = torch.view_as_complex(part.reshape(-1, 2)) if tensor.is_complex() else part
-            tensor.copy_(numbers.reshape(tensor.shape))
+        for linear, (weight, bias) in zip(linears, split_parameters(config, parameters), strict=True):
+            linear.weight.copy_(torch.from_numpy(weight))
+            linear.bias.copy_(torch.from_numpy(bias))
     return network
 
 

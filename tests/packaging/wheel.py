@@ -51,6 +51,7 @@ NOT_THERE = (
     "typer",
     "trimesh",
     "soundfile",
+    "safetensors",
 )
 
 

@@ -6,6 +6,7 @@ import io
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -19,6 +20,9 @@ from service.database import make_engine, upgrade
 from service.settings import Settings
 from service.store import Store
 from vi3nr.signals import image_signal
+
+if TYPE_CHECKING:
+    from live_service import LiveService
 
 Encode = Callable[..., bytes]
 
@@ -88,3 +92,12 @@ def home(settings: Settings, client: TestClient) -> Iterator[Store]:
     engine = make_engine(settings.url)
     yield Store(engine)
     engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def live(tmp_path_factory: pytest.TempPathFactory, upgraded: Path) -> Iterator[LiveService]:
+    """A running service, shared by all that ask for it."""
+    from live_service import live_service  # with a runner's imports, which few tests need
+
+    with live_service(tmp_path_factory.mktemp("live"), upgraded) as service:
+        yield service

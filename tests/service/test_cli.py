@@ -83,15 +83,39 @@ def test_without_the_services_packages_it_says_what_to_install():
     assert "pip install 'vi3nr[service]'" in done.stderr
 
 
-def test_help_needs_neither_torch_nor_ray():
-    """``vi3nr init`` answers without loading torch, ray or optuna."""
+def test_init_and_help_answer_at_once():
+    """Neither loads what a service is made of: no torch, Ray, Optuna, SQLAlchemy, API or HTTP client."""
+    heavy = ("torch", "ray", "optuna", "sqlalchemy", "httpx2", "numba", "PIL", "skimage", "trimesh", "service.app")
     code = (
         "import sys; from typer.testing import CliRunner; from service.commands import app;"
-        "done = CliRunner().invoke(app, ['init', '--activation', 'sine', '--json']); assert done.exit_code == 0;"
-        "print([name for name in ('torch', 'ray', 'optuna') if name in sys.modules])"
+        "assert all(CliRunner().invoke(app, words).exit_code == 0 for words in (['--help'], sys.argv[2:]));"
+        "print([name for name in sys.argv[1].split() if name in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=HERE, capture_output=True, text=True, timeout=60)
+    words = ["init", "--activation", "sine", "--omega", "30", "--width", "256", "--layers", "3"]
+    command = [sys.executable, "-c", code, " ".join(heavy), *words]
+    done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_every_command_can_print_json():
+    """But those that run until they are stopped and have nothing to say, and the demo."""
+    from typer.main import get_command
+
+    def leaves(command, path=()):
+        inner = getattr(command, "commands", None)
+        return [(path, command)] if inner is None else [x for n, c in inner.items() for x in leaves(c, (*path, n))]
+
+    mute = {("api",), ("runner",), ("dashboard",), ("demo",)}
+    without = {p for p, c in leaves(get_command(app)) if not any("--json" in option.opts for option in c.params)}
+    assert without == mute
+    assert "Exit status" in run("--help").output
+
+
+def test_the_shell_completes_families():
+    """``vi3nr init --activation gau<TAB>`` gives gaussian."""
+    env = {"_VI3NR_COMPLETE": "complete_bash", "COMP_WORDS": "vi3nr init --activation gau", "COMP_CWORD": "3"}
+    done = CliRunner().invoke(app, [], env=env, prog_name="vi3nr")
+    assert done.stdout.split() == ["gaussian"], done.output
 
 
 def test_search_without_a_server_finds_and_saves(tmp_path):

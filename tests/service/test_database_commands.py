@@ -87,11 +87,13 @@ def test_a_newer_database_is_refused_with_a_sentence(engine: Engine, db) -> None
 
 
 def test_a_database_that_is_away_is_named(db, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """``status`` without a server: a sentence, exit status 2."""
+    """``status`` and ``upgrade`` without a server: one line, exit status 3."""
     monkeypatch.setenv("VI3NR_DATABASE_URL", f"postgresql+psycopg://nobody@/none?host={tmp_path}&connect_timeout=1")
-    done = db("status")
-    assert done.exit_code == 2
-    assert "cannot be reached" in done.output
+    for word in ("status", "upgrade"):
+        done = db(word)
+        assert done.exit_code == 3
+        assert "cannot be reached" in done.output
+        assert len(done.output.splitlines()) == 1
 
 
 class NothingStartsError(Exception):

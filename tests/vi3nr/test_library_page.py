@@ -13,7 +13,7 @@ import importlib, json, pkgutil, sys
 
 ABSENT = {"ray", "optuna", "optuna_dashboard", "fastapi", "starlette", "pydantic", "pydantic_settings", "sqlalchemy",
           "alembic", "psycopg", "PIL", "skimage", "uvicorn", "typer", "trimesh", "soundfile",
-          "tifffile", "rich", "httpx2", "workers", "service"}
+          "tifffile", "rich", "httpx2", "safetensors", "workers", "service"}
 
 class NotInstalled:
     def find_spec(self, name, path=None, target=None):

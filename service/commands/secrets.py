@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from service.commands.options import Json, print_json, refuse
 from service.secret_files import make_secrets
 
 __all__ = ["secrets"]
@@ -20,6 +21,13 @@ def _group() -> None:
 
 
 @secrets.command()
-def init(folder: Annotated[Path, typer.Argument(help="Where to.")] = Path("secrets")) -> None:
+def init(folder: Annotated[Path, typer.Argument(help="Where to.")] = Path("secrets"), as_json: Json = False) -> None:
     """Write the passwords and the token that docker-compose.yml expects; what is there stays as it is."""
-    typer.echo(f"{folder}: made {', '.join(make_secrets(folder)) or 'nothing, all are there'}")
+    try:
+        made = make_secrets(folder)
+    except OSError as error:
+        refuse(f"the secrets cannot be written: {error}")
+    if as_json:
+        print_json({"folder": str(folder), "made": made})
+    else:
+        typer.echo(f"{folder}: made {', '.join(made) or 'nothing, all are there'}")

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.keys import Key, KeyRing, Scope
-from service.settings import Settings
+from service.commands.options import DataDir, Json, print_json, refuse
+from service.commands.places import database_of
+from service.scopes import Scope
+
+if TYPE_CHECKING:
+    from service.keys import Key, KeyRing
 
 __all__ = ["keys"]
 
 keys = typer.Typer(help="API keys: who may use the service.", no_args_is_help=True)
-
-DataDir = Annotated[Path | None, typer.Option(help="Folder of the database and the datasets.", show_default=False)]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 
 @keys.command()
@@ -45,7 +45,7 @@ def create(
     with _ring(data_dir) as ring:
         key, token = ring.create(name, scope, max_queued=max_queued, max_studies=max_studies, per_minute=per_minute)
     if as_json:
-        typer.echo(json.dumps({**_shown(key), "key": token}))
+        print_json({**_shown(key), "key": token})
     else:
         typer.echo(token)
         typer.echo(f"{key.prefix} may {key.scope.value}. Keep the line above: it is not shown again.", err=True)
@@ -57,7 +57,7 @@ def list_keys(data_dir: DataDir = None, as_json: Json = False) -> None:
     with _ring(data_dir) as ring:
         found = ring.list()
     if as_json:
-        typer.echo(json.dumps([_shown(key) for key in found]))
+        print_json([_shown(key) for key in found])
         return
     for key in found:
         state = "revoked" if key.revoked is not None else key.scope.value
@@ -68,33 +68,25 @@ def list_keys(data_dir: DataDir = None, as_json: Json = False) -> None:
 def revoke(
     key_id: Annotated[str, typer.Argument(metavar="ID", help="The 12 digits after vi3nr_, or the key's beginning.")],
     data_dir: DataDir = None,
+    as_json: Json = False,
 ) -> None:
     """End a key at once and for good. What it made stays, for admin keys to see."""
     short = key_id.removeprefix("vi3nr_").partition("_")[0]
     with _ring(data_dir) as ring:
         if not ring.revoke(short):
-            typer.echo(f"vi3nr: there is no key {short[:40]!r} that counts", err=True)
-            raise typer.Exit(2)
-    typer.echo(f"vi3nr_{short} is revoked")
+            refuse(f"there is no key {short[:40]!r} that counts")
+    if as_json:
+        print_json({"id": short, "revoked": True})
+    else:
+        typer.echo(f"vi3nr_{short} is revoked")
 
 
 @contextmanager
 def _ring(data_dir: Path | None) -> Iterator[KeyRing]:
-    from service.database import make_engine
-    from service.store import Store
+    from service.keys import KeyRing
 
-    settings = Settings() if data_dir is None else Settings(data_dir=data_dir)
-    try:
-        engine = make_engine(settings.url)
-    except ValueError as error:
-        typer.echo(f"vi3nr: {error}", err=True)
-        raise typer.Exit(2) from None
-    reason = Store(engine).unready()
-    if reason is not None:
-        typer.echo(f"vi3nr: {reason}", err=True)
-        raise typer.Exit(2)
-    yield KeyRing(engine)
-    engine.dispose()
+    with database_of(data_dir) as engine:
+        yield KeyRing(engine)
 
 
 def _shown(key: Key) -> dict[str, object]:
