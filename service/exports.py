@@ -7,7 +7,10 @@ Without torch: weights come from what the study keeps of its confirmation. Initi
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+
+import numpy as np
 
 from service.blobs import BlobStore
 from service.export_forms import Form
@@ -17,11 +20,11 @@ from service.records import Study
 from service.store import Store
 from vi3nr.snippets import pytorch_script
 from vi3nr.state_dicts import parameter_names, safetensors_bytes, split_parameters
-from workers.exhibits import Exhibit
 from workers.result import Arm, FamilyResult, StudyResult
 
-__all__ = ["Export", "export_study"]
+__all__ = ["Export", "Train", "export_study"]
 
+Train = Callable[[Arm], tuple[int, np.ndarray]]  # the seed, and the parameters as ``MemberState`` has them
 GONE = "the weights that this study trained are no longer kept"
 
 
@@ -35,7 +38,13 @@ class Export:
 
 
 def export_study(
-    store: Store, blobs: BlobStore, study: Study, form: Form, family: str | None = None, arm: str | None = None
+    store: Store,
+    blobs: BlobStore,
+    study: Study,
+    form: Form,
+    family: str | None = None,
+    arm: str | None = None,
+    train: Train | None = None,
 ) -> Export:
     """The export of one arm of a completed study.
 
@@ -46,6 +55,7 @@ def export_study(
         form: which; of weights it is those that were trained.
         family: None: the best one.
         arm: a row of the family's table; None: its winner.
+        train: trains the arm's network again; None: what the study keeps of it is taken.
 
     Raises:
         Problem: 409 before there is an answer, or where the weights are not kept; 422 for a family or an arm that is
@@ -57,7 +67,7 @@ def export_study(
         raise Problem(409, f"the study is {study.state.value}: there is nothing to export{told}", kind="no-best")
     chosen = _arm_of(result, family, arm)
     name = f"{study.id}-{re.sub('[^A-Za-z0-9.]+', '_', chosen.name)[:80]}.{form.suffix}"
-    return Export(name, form.media_type, _data(blobs, result, chosen, form))
+    return Export(name, form.media_type, _data(blobs, result, chosen, form, train))
 
 
 def _arm_of(result: StudyResult, family: str | None, arm: str | None) -> Arm:
@@ -73,7 +83,7 @@ def _arm_of(result: StudyResult, family: str | None, arm: str | None) -> Arm:
     return arms[arm]
 
 
-def _data(blobs: BlobStore, result: StudyResult, arm: Arm, form: Form) -> bytes:
+def _data(blobs: BlobStore, result: StudyResult, arm: Arm, form: Form, train: Train | None) -> bytes:
     config = arm.init_config
     if form is Form.JSON:
         return config.to_json().encode() + b"\n"
@@ -83,12 +93,12 @@ def _data(blobs: BlobStore, result: StudyResult, arm: Arm, form: Form) -> bytes:
         parameter_names(config, form.layout)
     except ValueError as error:
         raise Problem.of_field("format", form.value, str(error)) from None
-    kept = _kept(blobs, result, arm)
-    about = {"arm": arm.name, "weights": "trained", "seed": str(kept.seed), "steps": str(result.steps)}
-    return safetensors_bytes(config, split_parameters(config, kept.parameters), form.layout, about)
+    seed, parameters = _kept(blobs, result, arm) if train is None else train(arm)
+    about = {"arm": arm.name, "weights": "trained", "seed": str(seed), "steps": str(result.steps)}
+    return safetensors_bytes(config, split_parameters(config, parameters), form.layout, about)
 
 
-def _kept(blobs: BlobStore, result: StudyResult, arm: Arm) -> Exhibit:
+def _kept(blobs: BlobStore, result: StudyResult, arm: Arm) -> tuple[int, np.ndarray]:
     try:
         exhibits = () if result.keepsake is None else unpack(blobs.get(result.keepsake)).exhibits
     except KeyError:
@@ -99,4 +109,4 @@ def _kept(blobs: BlobStore, result: StudyResult, arm: Arm) -> Exhibit:
     if found is None:
         names = ", ".join(one.arm for one in exhibits if one.family == arm.family) or "none"
         raise Problem.of_field("arm", arm.name, f"of this family the weights are kept of: {names}")
-    return found
+    return found.seed, found.parameters

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.commands.options import DataDir, Json, KeyFile, print_json, refuse, sentence_of
+from service.commands.options import DataDir, Json, KeyFile, print_json, refuse, sentence_of, settings_of
 from service.commands.places import running_service, study_here
 from service.export_forms import Form
+
+if TYPE_CHECKING:
+    from service.exports import Train
 
 __all__ = ["export", "report"]
 
@@ -25,6 +29,7 @@ class Weights(StrEnum):
     """Which weights a file holds."""
 
     TRAINED = "trained"
+    RETRAINED = "retrained"
     INITIAL = "initial"
 
 
@@ -65,7 +70,11 @@ def export(
         ),
     ] = Form.JSON,
     weights: Annotated[
-        Weights, typer.Option(help="Of safetensors and siren: as confirmed, or drawn from the config.")
+        Weights,
+        typer.Option(
+            help="Of safetensors and siren: as confirmed; the same, trained again on this machine; or drawn from the "
+            "config."
+        ),
     ] = Weights.TRAINED,
     seed: Annotated[int, typer.Option(min=0, help="Of initial weights.")] = 0,
     family: Annotated[str | None, typer.Option(help="Default: the best one.")] = None,
@@ -82,7 +91,10 @@ def export(
     """The answer of a study in a form to load: config, PyTorch script, weights."""
     drawn = weights is Weights.INITIAL and not form.is_text
     asked = Form.JSON if drawn else form
-    name, data = _exported(study, asked, family, arm, url, key_file, data_dir)
+    again = weights is Weights.RETRAINED and not form.is_text
+    if again and url is not None:
+        refuse("--weights retrained trains on this machine's data folder: leave out --url")
+    name, data = _exported(study, asked, (family, arm), url, key_file, data_dir, again)
     if output is None and form.is_text and not as_json:
         typer.echo(data.decode(), nl=False)
         return
@@ -102,8 +114,8 @@ def export(
 
 
 def _exported(
-    study: str, form: Form, family: str | None, arm: str | None, url: str | None, key_file: Path | None,
-    data_dir: Path | None,
+    study: str, form: Form, which: tuple[str | None, str | None], url: str | None, key_file: Path | None,
+    data_dir: Path | None, again: bool,
 ) -> tuple[str, bytes]:  # fmt: skip
     """The name of the file and what is in it."""
     from service.exports import export_study
@@ -111,10 +123,15 @@ def _exported(
 
     if url is not None:
         with running_service(url, key_file) as client:
-            return f"{study}.{form.suffix}", client.export(study, form, family, arm)
+            return f"{study}.{form.suffix}", client.export(study, form, *which)
     with study_here(study, data_dir) as (store, blobs, found):
+        train: Train | None = None
+        if again:
+            from service.retraining import retrained
+
+            train = partial(retrained, store, blobs, settings_of(data_dir), found)
         try:
-            made = export_study(store, blobs, found, form, family, arm)
+            made = export_study(store, blobs, found, form, *which, train)
         except Problem as problem:
             refuse(problem.detail)
     return made.name, made.data

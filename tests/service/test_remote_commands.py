@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -11,10 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from click.testing import Result
 from live_service import SMALL, LiveService, a_picture
+from PIL import Image
 from typer.testing import CliRunner
 
 from service import progress_view
@@ -41,6 +44,15 @@ def run(live: LiveService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> A
         return CliRunner().invoke(app, list(words))
 
     return call
+
+
+def score_of(file: str | Path) -> float:
+    """The PSNR of a network in a file on the picture that the studies are of."""
+    rows, columns = torch.meshgrid(torch.linspace(-1, 1, 10), torch.linspace(-1, 1, 12), indexing="ij")
+    with torch.no_grad():
+        made = load_safetensors(file)(torch.stack([columns, rows], -1).reshape(-1, 2)).reshape(10, 12, 3)
+    picture = torch.from_numpy(np.asarray(Image.open(io.BytesIO(a_picture()))).astype(np.float32) / 127.5 - 1)
+    return 10 * float(torch.log10(4 / (made - picture).square().mean()))
 
 
 def good(done: Result) -> str:
@@ -123,23 +135,29 @@ def test_an_answer_can_be_taken_away_in_every_form(
         assert "'gaussian' has no such layer" in refused.stderr
 
 
+def test_weights_can_be_trained_again(run: Any, live: LiveService, study: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the winner they are those that were kept; of an arm whose weights were not kept they give its score."""
+    refused = run("export", study, "--format", "safetensors", "--weights", "retrained")
+    assert (refused.exit_code, "leave out --url" in refused.stderr) == (2, True)
+    with live.client() as client:
+        family = next(one for one in client.best(study).families if one.family == "sine")
+    monkeypatch.delenv("VI3NR_URL")
+    words = ["export", study, "--family", "sine", "--format", "safetensors", "--data-dir", str(live.settings.data_dir)]
+    for weights in ("trained", "retrained"):
+        good(run(*words, "--weights", weights, "-o", weights))
+    torch.testing.assert_close(load_safetensors("retrained")(X), load_safetensors("trained")(X), rtol=1e-4, atol=1e-5)
+    theory = next(arm for arm in family.arms if arm.kind == "theory")
+    assert "the weights are kept of" in run(*words, "--arm", theory.name).stderr
+    good(run(*words, "--arm", theory.name, "--weights", "retrained", "-o", "theory"))
+    assert abs(score_of("theory") - theory.values[0]) < 0.01
+
+
 def test_the_trained_weights_give_the_score(live: LiveService, study: str, tmp_path: Path) -> None:
     """The file's network makes of the picture what the study kept of it."""
     with live.client() as client:
         (tmp_path / "a").write_bytes(client.export(study, "safetensors"))
         best = client.best(study).families[0].winner
-    values = load_safetensors(tmp_path / "a")
-    rows, columns = torch.meshgrid(torch.linspace(-1, 1, 10), torch.linspace(-1, 1, 12), indexing="ij")
-    with torch.no_grad():
-        made = values(torch.stack([columns, rows], -1).reshape(-1, 2)).reshape(10, 12, 3)
-    import io
-
-    import numpy as np
-    from PIL import Image
-
-    picture = torch.from_numpy(np.asarray(Image.open(io.BytesIO(a_picture()))).astype(np.float32) / 127.5 - 1)
-    psnr = 10 * float(torch.log10(4 / (made - picture).square().mean()))
-    assert min(abs(psnr - value) for value in best.values) < 0.01
+    assert min(abs(score_of(tmp_path / "a") - value) for value in best.values) < 0.01
 
 
 @pytest.mark.parametrize(
