@@ -39,7 +39,7 @@ def retrained(store: Store, blobs: BlobStore, settings: Settings, study: Study, 
     signal = by_axis(Signal.from_bytes(blobs.get(dataset.blob_key)))
     widths = plan.network.widths(dataset.in_dim, dataset.out_dim)
     seed = confirmation_seed(plan.seed, 0)
-    group = Group(dataset.blob_key, widths, arm.family, plan.recipe)
+    group = Group(dataset.blob_key, widths, arm.family, plan.training)
     ensemble = executor_for(DEVICE)(signal, group, 1)
     steps = plan.recipe.steps
     ensemble.admit(Member(arm.name, arm.init_config, seed, arm.learning_rate, until=steps))

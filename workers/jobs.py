@@ -33,8 +33,8 @@ class Setting:
 
     @property
     def fewest_steps(self) -> int:
-        """Steps between two scores over all points."""
-        return fewest_steps(self.points, self.recipe.batch_size)
+        """Steps between two scores."""
+        return fewest_steps(self.points, self.recipe.batch_size, self.recipe.held_out)
 
 
 @dataclass(frozen=True)

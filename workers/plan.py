@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from vi3nr.ensemble.interface import Recipe
@@ -101,3 +101,8 @@ class StudyPlan:
     held_out_signals: int = (
         0  # the last ones of the dataset: nothing is searched on them, every arm is confirmed on them
     )
+
+    @property
+    def training(self) -> Recipe:
+        """The recipe of every training, without the points that the objective holds out."""
+        return replace(self.recipe, held_out=self.objective.share)

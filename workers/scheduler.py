@@ -71,14 +71,19 @@ class Position:
         return min(self.until, line)
 
 
-def fewest_steps(points: int, batch_size: int | None) -> int:
-    """Steps between two scores over all points, so that these cost at most 2 % of the training.
+def fewest_steps(points: int, batch_size: int | None, held_out: float | None = None) -> int:
+    """Steps between two scores, so that these cost at most 2 % of the training.
 
-    One where a step sees all points: the executor keeps the score's pass as the first half of the next step.
+    One where a step sees all points that are scored: the executor keeps the score's pass as the first half of the next
+    step. ``held_out`` is the share of the points that are scored and not trained on.
     """
-    if batch_size is None or batch_size >= points:
-        return 1
-    return math.ceil(REPORT_STEPS * points / batch_size)
+    scored = points if held_out is None else held_out * points
+    trained = points if held_out is None else points - scored
+    if batch_size is None or batch_size >= trained:
+        if held_out is None:
+            return 1
+        batch_size = max(1, round(trained))
+    return math.ceil(REPORT_STEPS * scored / batch_size)
 
 
 def segment_length(horizon: int, fewest: int = 1) -> int:

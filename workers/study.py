@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from vi3nr.activations import family_of
+from vi3nr.ensemble.held_out import parted
 from vi3nr.ensemble.interface import Progress
 from vi3nr.signals import Signal
 from workers.events import Event, Run
@@ -191,8 +192,10 @@ def _family_program(
     widths = plan.network.widths(signals[0].coordinates.shape[1], signals[0].values.shape[1])
     fitted = signals[: len(signals) - plan.held_out_signals]
     points = max(len(signal.values) for signal in signals)
+    for signal in signals:
+        parted(signal, plan.training.held_out)  # refuses what is too small
     setting = Setting(
-        plan.study_id, family.family, signal_keys, len(fitted), widths, plan.recipe, plan.objective, points
+        plan.study_id, family.family, signal_keys, len(fitted), widths, plan.training, plan.objective, points
     )  # fmt: skip
     space = SearchSpace.for_family(family, fitted)
     moment = sum(signal.input_second_moment for signal in fitted) / len(fitted)

@@ -20,6 +20,7 @@ from vi3nr.config import Encoding, InitConfig
 from vi3nr.encoding import encode
 from vi3nr.ensemble.adam import Adam
 from vi3nr.ensemble.batches import BatchOrder, learning_rate_at
+from vi3nr.ensemble.held_out import parted
 from vi3nr.ensemble.interface import Ensemble, Member, Progress, Recipe
 from vi3nr.ensemble.kernels import kernel_for
 from vi3nr.ensemble.shared import tensor_of
@@ -63,7 +64,8 @@ class CpuEnsemble(Ensemble):
         self._slots: Slots[_Trainee] = Slots(signal, widths, family, recipe, capacity)
         if family_of(family).complex:
             raise ValueError(f"the CPU executor has no complex numbers, which the family {family!r} needs")
-        self._signal, self._recipe, self._dtype = signal, recipe, dtype
+        self._signals = parted(signal, recipe.held_out)
+        self._recipe, self._dtype = recipe, dtype
         self._trainers: dict[Encoding | None, _TileTrainer] = {}
 
     @property
@@ -88,11 +90,13 @@ class CpuEnsemble(Ensemble):
         if config.encoding not in self._trainers:
             used = {seat.trainee.trainer for seat in self._slots.taken}
             self._trainers = {key: trainer for key, trainer in self._trainers.items() if trainer in used}
-            signal, encoding = self._signal, config.encoding
-            features = signal.coordinates if encoding is None else encode(encoding, signal.coordinates)
-            self._trainers[encoding] = _TileTrainer(
-                features, signal.values, config.layer_widths, self._recipe, self._dtype
+            encoding = config.encoding
+            seen, scored = (
+                (one.coordinates if encoding is None else encode(encoding, one.coordinates), one.values)
+                for one in self._signals
             )
+            others = None if self._recipe.held_out is None else scored
+            self._trainers[encoding] = _TileTrainer(*seen, config.layer_widths, self._recipe, self._dtype, others)
         return self._trainers[config.encoding]
 
     def _advance_one(self, seat: Seat[_Trainee], steps: int) -> Progress:
@@ -147,12 +151,14 @@ class _Trainee:
 class _TileTrainer:
     """Features ``(point, in)`` and values ``(point, out)`` in tiles, and the buffers that members use in turn.
 
-    A signal that ``by_axis`` has laid out is not copied.
+    ``scored`` are the features and values that are scored, where these are others than those that steps see. A signal
+    that ``by_axis`` has laid out is not copied.
     """
 
     def __init__(
-        self, features: np.ndarray, values: np.ndarray, widths: tuple[int, ...], recipe: Recipe, dtype: torch.dtype
-    ) -> None:
+        self, features: np.ndarray, values: np.ndarray, widths: tuple[int, ...], recipe: Recipe, dtype: torch.dtype,
+        scored: tuple[np.ndarray, np.ndarray] | None,
+    ) -> None:  # fmt: skip
         self.dtype = dtype
         self.points = features.shape[0]
         self.batch_size = min(recipe.batch_size or self.points, self.points)
@@ -162,11 +168,17 @@ class _TileTrainer:
         self._y = _turned(values, dtype)  # (out, point)
         rows = min(max(TILE_UNITS // max(widths), TILE_ROWS[0]), TILE_ROWS[1])
         self._tiles = self._cut(self._x, self._y, rows)
+        self._judged = self._tiles  # what is scored
+        if scored is not None:
+            features, values = scored
+            self._judged = self._cut(_turned(features, dtype), _turned(values, dtype), rows)
+        self._foresees = self._full and scored is None
         batch = 0 if self._full else self.batch_size
         self._batch_x = torch.empty(self._x.shape[0], batch, dtype=dtype)
         self._batch_y = torch.empty(self._y.shape[0], batch, dtype=dtype)
         self._batch_tiles = self._tiles if self._full else self._cut(self._batch_x, self._batch_y, rows)
-        self.network = TiledNetwork(widths, min(rows, self.points), dtype)
+        largest = max(x.shape[1] for x, _ in [*self._tiles, *self._judged])
+        self.network = TiledNetwork(widths, largest, dtype)
         self._gradient = FlatParameters(torch.zeros(parameter_count(widths), dtype=dtype), widths)
 
     def step(self, trainee: _Trainee, step: int) -> None:
@@ -186,23 +198,24 @@ class _TileTrainer:
         trainee.adam.update_(trainee.parameters.flat, self._gradient.flat, rate, step + 1)
 
     def mean_squared_error(self, trainee: _Trainee, *, goes_on: bool) -> float:
-        """Over all points and channels, summed in float64.
+        """Over all points and channels that are scored, summed in float64.
 
-        Where steps see all points, this pass is the first half of the next step. If the member ``goes_on``, the second
-        half is made as well and its gradient kept, so that a report costs next to nothing.
+        Where steps see just these points, this pass is the first half of the next step. If the member ``goes_on``, the
+        second half is made as well and its gradient kept, so that a report costs next to nothing.
         """
-        ahead = self._full and goes_on
+        ahead = self._foresees and goes_on
         if ahead:
             self._gradient.flat.zero_()
-        total = 0.0
-        for x, y in self._tiles:
+        total, numbers = 0.0, 0
+        for x, y in self._judged:
+            numbers += y.numel()
             error = self._error(trainee, x, y)
             total += float(error.double().square().sum())
             if ahead:
                 self._add_gradient(trainee, x, error)
         if ahead:
             trainee.ahead = self._gradient.flat.clone()
-        return total / self._y.numel()
+        return total / numbers
 
     def _error(self, trainee: _Trainee, x: Tensor, y: Tensor) -> Tensor:
         """Prediction minus value on a tile, (out, point), in a buffer."""

@@ -28,6 +28,7 @@ class Recipe:
     optimizer: str = "adam"
     batch_size: int | None = None  # points a step; None: all of them
     schedule: str = "constant"  # or "cosine": lr * (1 + cos(pi step / steps)) / 2
+    held_out: float | None = None  # share of the points that no step sees, and that alone are scored; None: all both
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from vi3nr.config import Encoding
 from vi3nr.encoding import encode
 from vi3nr.ensemble.batches import BatchOrder, learning_rate_at
+from vi3nr.ensemble.held_out import parted
 from vi3nr.ensemble.interface import Ensemble, Member, MemberState, Progress, Recipe
 from vi3nr.ensemble.shared import tensor_of
 from vi3nr.ensemble.slots import Seat, Slots
@@ -42,9 +43,10 @@ class ReferenceEnsemble(Ensemble):
     ) -> None:
         self._slots: Slots[_Trainee] = Slots(signal, widths, family, recipe, capacity)
         self._recipe = recipe
-        self._coordinates = signal.coordinates
-        self._y = tensor_of(signal.values, dtype, device)  # (point, out)
-        self._features: dict[Encoding | None, Tensor] = {}  # (point, feature), by encoding
+        self._signals = parted(signal, recipe.held_out)
+        self._y, self._judged = (tensor_of(one.values, dtype, device) for one in self._signals)  # (point, out)
+        # By encoding: of the points that steps see and of those that are scored, (point, feature).
+        self._features: dict[Encoding | None, tuple[Tensor, Tensor]] = {}
 
     @property
     def free_slots(self) -> int:
@@ -52,7 +54,7 @@ class ReferenceEnsemble(Ensemble):
 
     def admit(self, member: Member) -> None:
         self._slots.check(member)
-        self._slots.take(member, _Trainee(member, self._features_for(member.config.encoding), self._recipe))
+        self._slots.take(member, _Trainee(member, self._features_for(member.config.encoding)[0], self._recipe))
 
     def evict(self, keys: Iterable[str]) -> None:
         self._slots.vacate(keys)
@@ -62,13 +64,15 @@ class ReferenceEnsemble(Ensemble):
         self._slots.vacate(report.key for report in reports if report.finished)
         return reports
 
-    def _features_for(self, encoding: Encoding | None) -> Tensor:
+    def _features_for(self, encoding: Encoding | None) -> tuple[Tensor, Tensor]:
         """What the first layer sees of every point: computed once, kept as long as a seated member uses it."""
         if encoding not in self._features:
             used = {seat.member.config.encoding for seat in self._slots.taken}
             self._features = {key: features for key, features in self._features.items() if key in used}
-            features = self._coordinates if encoding is None else encode(encoding, self._coordinates)
-            self._features[encoding] = tensor_of(features, self._y.dtype, str(self._y.device))
+            coordinates = (one.coordinates for one in self._signals)
+            seen, judged = (one if encoding is None else encode(encoding, one) for one in coordinates)
+            dtype, device = self._y.dtype, str(self._y.device)
+            self._features[encoding] = tensor_of(seen, dtype, device), tensor_of(judged, dtype, device)
         return self._features[encoding]
 
     def _advance_one(self, seat: Seat[_Trainee], steps: int) -> Progress:
@@ -77,12 +81,11 @@ class ReferenceEnsemble(Ensemble):
         for step in range(seat.step, seat.step + steps):
             trainee.update(self._y, step, self._recipe)
         finite = all(bool(torch.isfinite(parameter).all()) for parameter in trainee.network.parameters())
-        with torch.no_grad():
-            mse = (
-                float((trainee.network.from_features(trainee.x) - self._y).double().square().mean())
-                if finite
-                else math.nan
-            )
+        mse = math.nan
+        if finite:
+            _, judged = self._features_for(seat.member.config.encoding)
+            with torch.no_grad():
+                mse = float((trainee.network.from_features(judged) - self._judged).double().square().mean())
         return seat.report(steps, mse, finite, time.perf_counter() - begin, trainee.arrays)
 
 

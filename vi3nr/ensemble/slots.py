@@ -150,5 +150,7 @@ def check_recipe(recipe: Recipe) -> None:
         raise ValueError(f"schedule {recipe.schedule!r} is unknown; choose constant or cosine")
     if recipe.batch_size is not None and recipe.batch_size < 1:
         raise ValueError(f"batch_size must be at least 1 or None, got {recipe.batch_size}")
+    if recipe.held_out is not None and not 0.0 < recipe.held_out < 1.0:
+        raise ValueError(f"held_out must lie in (0, 1) or be None, got {recipe.held_out}")
     if recipe.steps < 1:
         raise ValueError(f"steps must be at least 1, got {recipe.steps}")

@@ -23,6 +23,7 @@ from vi3nr.activations import activation, family_of
 from vi3nr.config import Encoding
 from vi3nr.encoding import encode
 from vi3nr.ensemble.batches import BatchOrder
+from vi3nr.ensemble.held_out import parted
 from vi3nr.ensemble.interface import Ensemble, Member, Progress, Recipe
 from vi3nr.ensemble.slots import Seat, Slots
 from vi3nr.ensemble.stacked_activation import shared_part
@@ -100,7 +101,8 @@ class StackedEnsemble(Ensemble):
             raise ValueError(f"precision {precision!r} is unknown; choose {', '.join(PRECISIONS)}")
         if precision != "float32" and dtype != torch.float32:
             raise ValueError(f"precision {precision!r} is for float32, got dtype {dtype}")
-        self._signal, self._recipe, self._dtype = signal, recipe, dtype
+        self._signals = parted(signal, recipe.held_out)
+        self._recipe, self._dtype = recipe, dtype
         self._device = device_for(device) if isinstance(device, str) else device
         self._complex = family_of(family).complex
         self._precision = "float32" if self._complex else precision  # devices have no low complex precision
@@ -123,7 +125,7 @@ class StackedEnsemble(Ensemble):
         config = member.config
         phi = activation(config.family, config.sigma_a, **config.parameters)
         kind = _Kind(config.layer_widths, config.encoding, shared_part(phi))
-        points = len(self._signal.values)
+        points = len(self._signals[0].values)
         order = BatchOrder(points, min(self._recipe.batch_size or points, points), member.seed)
         self._slots.take(member, _Trainee(kind, phi, order, self._numbers(member)))
 
@@ -207,11 +209,15 @@ class StackedEnsemble(Ensemble):
         if encoding not in self._points:
             used = {seat.trainee.kind.encoding for seat in self._slots.taken}
             self._points = {key: points for key, points in self._points.items() if key in used}
-            signal, where = self._signal, self._device.device
-            features = signal.coordinates if encoding is None else encode(encoding, signal.coordinates)
-            x, y = (torch.tensor(part, dtype=self._dtype, device=where) for part in (features, signal.values))
-            self._points[encoding] = Points(x, y, min(self._recipe.batch_size or len(y), len(y)))
+            seen = x, y = self._on_device(self._signals[0], encoding)
+            scored = seen if self._recipe.held_out is None else self._on_device(self._signals[1], encoding)
+            self._points[encoding] = Points(x, y, min(self._recipe.batch_size or len(y), len(y)), *scored)
         return self._points[encoding]
+
+    def _on_device(self, signal: Signal, encoding: Encoding | None) -> tuple[Tensor, Tensor]:
+        features = signal.coordinates if encoding is None else encode(encoding, signal.coordinates)
+        x, y = (torch.tensor(part, dtype=self._dtype, device=self._device.device) for part in (features, signal.values))
+        return x, y
 
     def _numbers(self, member: Member) -> tuple[Tensor, Tensor, Tensor]:
         """A member's parameters and moments as it arrives: its state's, or drawn from its seed."""

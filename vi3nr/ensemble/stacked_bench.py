@@ -27,15 +27,19 @@ SHORTEST_CHUNK = 1024  # points; shorter ones leave a device idle
 
 @dataclass(frozen=True)
 class Points:
-    """Features ``(point, in)`` and values ``(point, out)`` on the device, and how many of them a step sees."""
+    """Features ``(point, in)`` and values ``(point, out)`` on the device: those that train, of which a step sees
+    ``batch_size``, and those that are scored.
+    """
 
     x: Tensor
     y: Tensor
     batch_size: int
+    scored_x: Tensor
+    scored_y: Tensor
 
     @property
     def full(self) -> bool:
-        """Whether a step sees all points."""
+        """Whether a step sees all points that train."""
         return self.batch_size == self.x.shape[0]
 
 
@@ -91,7 +95,7 @@ class Bench:
         exact, hidden = device.product("float32"), device.product(precision)
         self._network = StackedNetwork(self._activation, exact=exact, hidden=hidden, elementwise=device.elementwise)
         needs = places * bytes_per_point(layout, dtype)
-        self._chunk = _chunk(points.x.shape[0], needs, memory)
+        self._chunk = _chunk(max(len(points.x), len(points.scored_x)), needs, memory)
         self._advance = device.record(self._one_step, needs * min(self._chunk, points.batch_size))
 
     def load(self, place: int, numbers: Sequence[Tensor], step: int, rate: float) -> None:
@@ -117,8 +121,8 @@ class Bench:
         self._advance()
 
     def errors(self) -> tuple[list[float], list[bool]]:
-        """Mean squared error over all points of every place, summed in float64, and whether its numbers are finite."""
-        x, y = self._points.x, self._points.y
+        """Mean squared error of every place over what is scored, in float64, and whether its numbers are finite."""
+        x, y = self._points.scored_x, self._points.scored_y
         total = torch.zeros(self.places, dtype=torch.float64, device=y.device)
         for part in range(0, x.shape[0], self._chunk):
             seen = slice(part, part + self._chunk)
