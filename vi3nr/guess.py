@@ -63,6 +63,24 @@ _HABITS = {
     "sine": _Habit(1 / 50, 0.5, 2.3, 0.3, (0.0, 0.8)),
     "sinc": _Habit(0.02, 2.5, 1.7, 0.6, (0.0, 0.9)),
 }
+# Where to look first, as factors of the habit: sigma_a, rho, bandwidth; and what is added to the share. ``None``: the
+# rho of the theory's own sigma_p.
+_Move = tuple[float, float | None, float, float]
+_MOVES: tuple[_Move, ...] = (
+    (1.0, 1.0, 1.0, 0.0),
+    (1.0, 1.0, 1.5, 0.0),
+    (0.6, 1.0, 0.8, 0.15),
+    (1.5, 1.4, 1.0, 0.0),
+    (1.0, None, 1.0, -0.2),
+)
+# Bumps on sound: a calmer first layer and livelier hidden ones, which make the high frequencies (docs/search.md).
+_BUMPS_ON_SOUND: tuple[_Move, ...] = (
+    (1.6, 2.4, 0.15, 0.0),
+    (1.6, 2.4, 0.07, 0.0),
+    (1.0, 1.0, 1.0, 0.0),
+    (2.0, 1.2, 0.1, 0.0),
+    (1.0, None, 0.3, -0.2),
+)
 _PLAIN = _Habit(1.0, 1.0, 2.0, 0.6, (0.0, 0.9))  # tanh, sigmoid, relu: one feature each, so biases must spread them
 
 
@@ -92,23 +110,20 @@ def start_points(
     ``parameters`` are the family's besides ``sigma_a``; a formula needs all of its own.
     """
     habit = _habit(family)
-    guess = (habit.sigma_a, habit.rho, habit.bandwidth * _extent(signal), habit.share_first)
-    stable = _stable_rho(family, parameters)
-    moves = [
-        (1.0, 1.0, 1.0, 0.0),
-        (1.0, 1.0, 1.5, 0.0),
-        (0.6, 1.0, 0.8, 0.15),
-        (1.5, 1.4, 1.0, 0.0),
-        (1.0, stable / habit.rho, 1.0, -0.2),
-    ]
     low, high = habit.share_range
     points = []
-    for scale, ratio, width, shift in moves:
-        sigma_a = guess[0] * (scale if family_of(family).has_scale else 1.0)
-        share = min(max(guess[3] + shift, low), high)
-        bandwidth = guess[2] * width
-        points.append(Point(sigma_a, guess[1] * ratio * sigma_a, bandwidth * sigma_a / math.sqrt(1 - share), share))
+    for scale, ratio, width, shift in _BUMPS_ON_SOUND if _is_bump_on_sound(habit, signal) else _MOVES:
+        sigma_a = habit.sigma_a * (scale if family_of(family).has_scale else 1.0)
+        rho = _stable_rho(family, parameters) if ratio is None else habit.rho * ratio
+        share = min(max(habit.share_first + shift, low), high)
+        bandwidth = habit.bandwidth * _extent(signal) * width
+        points.append(Point(sigma_a, rho * sigma_a, bandwidth * sigma_a / math.sqrt(1 - share), share))
     return tuple(points)
+
+
+def _is_bump_on_sound(habit: _Habit, signals: Signals) -> bool:
+    first = signals if isinstance(signals, Signal) else signals[0]
+    return first.coordinates.shape[1] == 1 and habit.bandwidth == _HABITS["gaussian"].bandwidth
 
 
 def one_sigma_p_points(
@@ -140,10 +155,11 @@ def default_ranges(family: str, signal: Signals, parameters: Mapping[str, float]
     bandwidth = habit.bandwidth * _extent(signal)
     stable = _stable_rho(family, parameters)
     scale = family_of(family).sigma_a_range if family_of(family).has_scale else (habit.sigma_a, habit.sigma_a)
+    on_sound = _is_bump_on_sound(habit, signal)
     return Ranges(
         sigma_a=scale,
-        rho=(min(habit.rho / 4, stable / 2), max(habit.rho * 3, stable * 3)),
-        bandwidth=(bandwidth / 4, bandwidth * 4),
+        rho=(min(habit.rho / 4, stable / 2), max(habit.rho * (4 if on_sound else 3), stable * 3)),
+        bandwidth=(bandwidth / (32 if on_sound else 4), bandwidth * 4),
         share_first=habit.share_range,
     )
 

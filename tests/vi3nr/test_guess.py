@@ -67,9 +67,14 @@ def test_a_constant_signal_has_no_spectrum():
 
 
 @pytest.mark.parametrize("family", sorted(families()))
-def test_every_family_starts_inside_its_own_ranges(family):
+@pytest.mark.parametrize("kind", ["image", "sound"])
+def test_every_family_starts_inside_its_own_ranges(family, kind):
     """Each start point, in the search's axes, lies within the default ranges of the same signal."""
-    signal = image_signal(np.random.default_rng(2).random((16, 16, 3)))
+    values = np.random.default_rng(2).random((16, 16, 3))
+    signal = image_signal(values)
+    if kind == "sound":
+        x = np.linspace(-1, 1, 256, dtype=np.float32)[:, None]
+        signal = Signal(x, values[..., :1].reshape(-1, 1).astype(np.float32), "sound", (256,))
     ranges = default_ranges(family, signal)
     points = start_points(family, signal)
     assert len(points) >= 3
