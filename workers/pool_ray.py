@@ -161,7 +161,7 @@ class RayPool:
 
     def _grow(self) -> None:
         """Start a trainer for every device that has none yet, and let go of those whose node is gone."""
-        places = devices_of(self._ray.nodes())
+        places = devices_of(self._session.nodes())
         for seat in list(self._seats.values()):
             if seat.node not in places and seat.turn is None:
                 del self._seats[seat.device.id]

@@ -11,19 +11,24 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from workers import ray_reaper
 
-__all__ = ["RaySession"]
+__all__ = ["OwnNodeLostError", "RaySession"]
 
 OBJECT_STORE = 200 * 2**20  # bytes; signals and member states are small
 JOIN_SECONDS = 180.0  # within which this process's node must be one of the cluster's
 STOP_SECONDS = 10.0  # that the node may take to end by itself
 QUIET = {"log_to_driver": False, "logging_level": "error"}
+
+
+class OwnNodeLostError(RuntimeError):
+    """The node that this process is connected to has died: nothing can be trained through it any more."""
 
 
 class RaySession:
@@ -58,9 +63,21 @@ class RaySession:
                     self._start_local(cpus)
                 else:
                     self._join(address, node_ip)
+            self._own: str = self.ray.get_runtime_context().get_node_id()
         except BaseException:
             self.close()
             raise
+
+    def nodes(self) -> list[Mapping[str, Any]]:
+        """The cluster's nodes, as Ray lists them.
+
+        Raises:
+            OwnNodeLostError: this process's own is dead. Ray mostly ends a program whose node dies, but not always.
+        """
+        found: list[Mapping[str, Any]] = self.ray.nodes()
+        if not any(node["NodeID"] == self._own and node["Alive"] for node in found):
+            raise OwnNodeLostError("the Ray node of this process has died; the process has to be started again")
+        return found
 
     def close(self) -> None:
         """Leave the cluster, or end the local Ray; calling it again does nothing."""

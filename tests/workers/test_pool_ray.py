@@ -8,10 +8,13 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
+import pytest
 
 from workers.pool_ray import devices_of
+from workers.ray_session import OwnNodeLostError, RaySession
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -50,6 +53,16 @@ def test_no_process_outlives_an_owner_that_is_killed(tmp_path: Path) -> None:
         owner.kill()
         assert psutil.wait_procs(descendants, timeout=30)[1] == []
         assert not directory.exists()
+
+
+@pytest.mark.parametrize("own", [{"NodeID": "mine", "Alive": False}, {"NodeID": "another", "Alive": True}])
+def test_a_process_learns_that_its_own_node_is_dead(own: dict[str, object]) -> None:
+    """Where Ray has not ended it: it would wait for devices for ever, and its supervisor would see it alive."""
+    session = RaySession.__new__(RaySession)
+    session._own = "mine"
+    session.ray = SimpleNamespace(nodes=lambda: [{"NodeID": "other", "Alive": True}, own])
+    with pytest.raises(OwnNodeLostError, match="started again"):
+        session.nodes()
 
 
 def test_a_node_trains_on_its_gpus_or_else_on_its_cores() -> None:
