@@ -34,6 +34,7 @@ from service.runner_figures import Board
 from service.security_headers import SecurityHeaders
 from service.settings import Settings
 from service.store import Store
+from service.surface_memory import SurfaceMemory
 from service.watching import Watchers
 from service.webhooks import Postman
 
@@ -65,6 +66,7 @@ def create_app(settings: Settings) -> FastAPI:
         postman = Postman(Outbox(engine), settings)
         postman.start()
         yield
+        rooms.surfaces.close()
         reader.close()
         postman.stop()
         engine.dispose()
@@ -76,9 +78,10 @@ def create_app(settings: Settings) -> FastAPI:
         openapi_tags=TAGS,
         lifespan=lifespan,
     )
+    store = Store(engine)
     rooms = Rooms(
-        settings, Store(engine), BlobStore(settings.blob_place), reader, KeyRing(engine), Board(engine),
-        Watchers(settings.max_watchers),
+        settings, store, BlobStore(settings.blob_place), reader, KeyRing(engine), Board(engine),
+        Watchers(settings.max_watchers), SurfaceMemory(store),
     )  # fmt: skip
     app.state.rooms = rooms
     app.state.metrics = Metrics(rooms.store, rooms.board)

@@ -21,6 +21,7 @@ from service.reader import Reader
 from service.runner_figures import Board
 from service.settings import Settings
 from service.store import Store
+from service.surface_memory import SurfaceMemory
 from service.watching import Watchers
 
 __all__ = [
@@ -50,6 +51,7 @@ class Rooms:
     keys: KeyRing
     board: Board
     watchers: Watchers
+    surfaces: SurfaceMemory
     rate_limit: RateLimit = field(default_factory=RateLimit)
 
 

@@ -43,7 +43,8 @@ def show_report(
     """
     study = visible_study(rooms, caller, study_id)
     every = rooms.settings.retry_after_seconds
-    return _page(report.report_page(rooms.store, rooms.blobs, study, live=live, every=every), report.SCRIPT)
+    page = report.report_page(rooms.store, rooms.blobs, study, rooms.surfaces.of, live=live, every=every)
+    return _page(page, report.SCRIPT)
 
 
 def _page(html: str, script: str) -> HTMLResponse:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import DateTime, Float, Integer, Row, Select, String, column, func, inspect, select, table
+from sqlalchemy import DateTime, Float, Integer, Row, Select, String, cast, column, func, inspect, select, table
 from sqlalchemy.orm import Session
 
 from service.cursors import BadCursorError
@@ -33,6 +33,7 @@ TRIALS = table(
     column("datetime_start", DateTime),
     column("datetime_complete", DateTime),
 )
+STATE = cast(TRIALS.c.state, String)  # PostgreSQL has a type of its own for it, which compares with no text
 VALUES = table("trial_values", column("trial_id", Integer), column("objective", Integer), column("value", Float))
 PARAMS = table(
     "trial_params",
@@ -106,7 +107,7 @@ def observed(session: Session, study: Study, family: str) -> tuple[tuple[AxisRan
         select(TRIALS.c.trial_id, TRIALS.c.state, VALUES.c.value)
         .join(STUDIES, STUDIES.c.study_id == TRIALS.c.study_id)
         .join(VALUES, (VALUES.c.trial_id == TRIALS.c.trial_id) & (VALUES.c.objective == 0))
-        .where(STUDIES.c.study_name == optuna_name(study.id, family), TRIALS.c.state.in_(("COMPLETE", "PRUNED")))
+        .where(STUDIES.c.study_name == optuna_name(study.id, family), STATE.in_(("COMPLETE", "PRUNED")))
         .order_by(TRIALS.c.trial_id.desc())
         .limit(MOST_OBSERVED)
     )

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from service.pages.surface_plots import axis_plots, plane_plot, trial_plot
 from service.records import Dataset, Study
 from service.states import FINISHED
 from service.store import Store
-from service.surfaces import decibel, family_surface, objective_of
+from service.surfaces import Learning, decibel, learn, objective_of
 from vi3nr.signals import Signal
 from workers.events import Run
 from workers.exhibits import Exhibit
@@ -77,13 +78,14 @@ class FamilyBlock:
         return any(arm.diverged for arm in self.result.arms)
 
 
-def report_page(store: Store, blobs: BlobStore, study: Study, *, live: bool, every: int = 2) -> str:
+def report_page(store: Store, blobs: BlobStore, study: Study, learned: Learning, *, live: bool, every: int = 2) -> str:
     """The page as HTML.
 
     Args:
         store: the study's home.
         blobs: where its signal and pictures lie.
         study: finished or not.
+        learned: gives what the search of a family has learned.
         live: whether the page may ask its server how the study stands; False for a file.
         every: seconds between two such questions.
     """
@@ -98,8 +100,8 @@ def report_page(store: Store, blobs: BlobStore, study: Study, *, live: bool, eve
         words=words, study=study, dataset=dataset, result=result, running=running,
         live=live and running, every=every,
         progress=None if study.progress is None else _share(study),
-        families=[] if result is None else _families(store, blobs, study, dataset, result, keepsake),
-        searches=[_search(store, study, family) for family in study.families] if result is None else [],
+        families=[] if result is None else _families(store, blobs, study, dataset, result, keepsake, learned),
+        searches=[_search(learned, study, family) for family in study.families] if result is None else [],
         facts=_facts(study, dataset, result, keepsake), request=json.dumps(study.request, indent=2),
         kept=keepsake is not None,
     )  # fmt: skip
@@ -115,7 +117,8 @@ def write_report(store: Store, blobs: BlobStore, study_id: str, path: Path) -> N
     study = store.study(study_id)
     if study is None:
         raise ValueError(f"there is no study {study_id!r}")
-    path.write_text(report_page(store, blobs, study, live=False), encoding="utf-8")
+    page = report_page(store, blobs, study, partial(learn, store), live=False)
+    path.write_text(page, encoding="utf-8")
 
 
 def _keepsake(blobs: BlobStore, result: StudyResult | None) -> Keepsake | None:
@@ -134,15 +137,16 @@ def _share(study: Study) -> float:
 
 
 def _families(
-    store: Store, blobs: BlobStore, study: Study, dataset: Dataset, result: StudyResult, keepsake: Keepsake | None
-) -> list[FamilyBlock]:
+    store: Store, blobs: BlobStore, study: Study, dataset: Dataset, result: StudyResult, keepsake: Keepsake | None,
+    learned: Learning,
+) -> list[FamilyBlock]:  # fmt: skip
     signal = _signal(blobs, dataset)
     runs = store.runs(study.id)
-    return [_family(store, study, dataset, result, one, runs, signal, keepsake) for one in result.families]
+    return [_family(learned, study, dataset, result, one, runs, signal, keepsake) for one in result.families]
 
 
 def _family(
-    store: Store,
+    learned: Learning,
     study: Study,
     dataset: Dataset,
     result: StudyResult,
@@ -158,7 +162,7 @@ def _family(
     return FamilyBlock(
         family,
         answer_of(family, result.unit),
-        _search(store, study, family.family),
+        _search(learned, study, family.family),
         curve_plot([r for r in runs if r.family == family.family], family.winner.name, usual, names, result.steps),
         arm_plot(family, result.unit),
         None if signal is None else reconstructions(signal, shown, dataset.name, dataset.meta),
@@ -178,9 +182,10 @@ def _signal(blobs: BlobStore, dataset: Dataset) -> Signal | None:
         return None
 
 
-def _search(store: Store, study: Study, family: str) -> SearchBlock:
-    axes, trials = store.observed(study, family)
-    surface = family_surface(study, family, axes, trials) if len(trials) >= FEWEST or study.state in FINISHED else None
+def _search(learned: Learning, study: Study, family: str) -> SearchBlock:
+    known = learned(study, family)
+    axes, trials = known.axes, known.trials
+    surface = known.surface if len(trials) >= FEWEST or study.state in FINISHED else None
     unit, one = objective_of(study).unit, decibel(study)
     plots: tuple[Markup, list[tuple[AxisResponse, Markup]]] = (Markup(""), [])
     if surface is not None:
