@@ -1,7 +1,7 @@
 """What searches have learned, kept as long as it is true: to fit a surface takes up to seconds.
 
-One thread fits, one surface after the other, so that others can be answered meanwhile. An ended study is fitted once; of
-a running one the last surface is answered, and a newer one begun when it has grown old.
+One thread fits, one surface after the other, so that others can be answered meanwhile. An ended study is fitted once;
+of a running one the last surface is answered, and a newer one begun when it has grown old.
 """
 
 from __future__ import annotations
