@@ -15,6 +15,7 @@ from pydantic import AwareDatetime
 from service.blobs import BlobStore
 from service.cursors import BadCursorError
 from service.keys import KeyRing
+from service.pages.memory import ReportMemory
 from service.problems import Problem, shown
 from service.rate_limit import RateLimit
 from service.reader import Reader
@@ -52,6 +53,7 @@ class Rooms:
     board: Board
     watchers: Watchers
     surfaces: SurfaceMemory
+    reports: ReportMemory
     rate_limit: RateLimit = field(default_factory=RateLimit)
 
 

@@ -15,8 +15,7 @@ from dataclasses import dataclass
 
 from service.records import Study
 from service.states import FINISHED
-from service.store import Store
-from service.surfaces import Learned, learn
+from service.surfaces import Learned, Learning
 
 __all__ = ["SurfaceMemory"]
 
@@ -34,10 +33,10 @@ class _Kept:
 
 
 class SurfaceMemory:
-    """Thread-safe. ``close`` ends the thread that fits."""
+    """Thread-safe. ``learning`` fits; ``close`` ends the thread that does."""
 
-    def __init__(self, store: Store) -> None:
-        self._store, self._lock = store, threading.Lock()
+    def __init__(self, learning: Learning) -> None:
+        self._learning, self._lock = learning, threading.Lock()
         self._kept: OrderedDict[tuple[str, str], _Kept] = OrderedDict()
         self._under_way: dict[tuple[str, str, bool], Future[Learned]] = {}
         self._fitting = ThreadPoolExecutor(1, "surfaces")
@@ -68,7 +67,7 @@ class SurfaceMemory:
     def _fit(self, study: Study, family: str, ended: bool) -> Learned:
         began = time.monotonic()
         try:
-            learned = learn(self._store, study, family)
+            learned = self._learning(study, family)
         except Exception:
             log.warning("the surface of study %s, %s, cannot be fitted now", study.id, family)
             with self._lock:

@@ -27,9 +27,9 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Learned:
-    """One family's search: the axes, the finished trials, and the surface through them."""
+    """One family's search: the axes, the finished trials, and the surface through them. Equal to itself alone."""
 
     axes: tuple[AxisRange, ...]
     trials: tuple[Observation, ...]

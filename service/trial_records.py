@@ -88,11 +88,12 @@ def page(session: Session, study: Study, limit: int, cursor: str | None) -> Page
     shown = rows[:limit]
     ids = [row.trial_id for row in shown]
     parameters: dict[int, dict[str, float]] = {trial_id: {} for trial_id in ids}
-    for row in session.execute(select(PARAMS).where(PARAMS.c.trial_id.in_(ids))):
-        parameters[row.trial_id][row.param_name] = row.param_value
+    values = select(PARAMS.c.trial_id, PARAMS.c.param_name, PARAMS.c.param_value).where(PARAMS.c.trial_id.in_(ids))
+    for trial_id, name, value in session.execute(values).all():
+        parameters[trial_id][name] = value
     attributes: dict[int, dict[str, Any]] = {trial_id: {} for trial_id in ids}
-    for row in session.execute(select(ATTRIBUTES).where(ATTRIBUTES.c.trial_id.in_(ids))):
-        attributes[row.trial_id][row.key] = json.loads(row.value_json)
+    for trial_id, key, word in session.execute(select(ATTRIBUTES).where(ATTRIBUTES.c.trial_id.in_(ids))).all():
+        attributes[trial_id][key] = json.loads(word)
     items = tuple(
         _trial(row, names[row.study_name], parameters[row.trial_id], attributes[row.trial_id]) for row in shown
     )
@@ -142,13 +143,19 @@ def _word(state: str) -> str:
 
 
 def _trials(names: tuple[str, ...], after: int, limit: int) -> Select[Any]:
-    return (
-        select(TRIALS, STUDIES.c.study_name, VALUES.c.value)
+    """The page first, its values then: joined the other way round, every trial of the study may be looked up."""
+    shown = (
+        select(TRIALS, STUDIES.c.study_name)
         .join(STUDIES, STUDIES.c.study_id == TRIALS.c.study_id)
-        .outerjoin(VALUES, (VALUES.c.trial_id == TRIALS.c.trial_id) & (VALUES.c.objective == 0))
         .where(STUDIES.c.study_name.in_(names), TRIALS.c.trial_id > after)
         .order_by(TRIALS.c.trial_id)
         .limit(limit)
+        .subquery()
+    )
+    return (
+        select(shown, VALUES.c.value)
+        .outerjoin(VALUES, (VALUES.c.trial_id == shown.c.trial_id) & (VALUES.c.objective == 0))
+        .order_by(shown.c.trial_id)
     )
 
 

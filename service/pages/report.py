@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from service.pages.surface_plots import axis_plots, plane_plot, trial_plot
 from service.records import Dataset, Study
 from service.states import FINISHED
 from service.store import Store
-from service.surfaces import Learning, decibel, learn, objective_of
+from service.surfaces import Learned, Learning, decibel, learn, objective_of
 from vi3nr.signals import Signal
 from workers.events import Run
 from workers.exhibits import Exhibit
@@ -184,12 +184,16 @@ def _signal(blobs: BlobStore, dataset: Dataset) -> Signal | None:
 
 def _search(learned: Learning, study: Study, family: str) -> SearchBlock:
     known = learned(study, family)
-    axes, trials = known.axes, known.trials
-    surface = known.surface if len(trials) >= FEWEST or study.state in FINISHED else None
-    unit, one = objective_of(study).unit, decibel(study)
+    enough = len(known.trials) >= FEWEST or study.state in FINISHED
+    return _search_block(known, family, objective_of(study).unit, decibel(study), enough)
+
+
+@lru_cache(maxsize=16)  # what was learned is the same object until more is known; its plots take a tenth of a second
+def _search_block(known: Learned, family: str, unit: str, one: float, enough: bool) -> SearchBlock:
+    surface, trials = known.surface if enough else None, known.trials
     plots: tuple[Markup, list[tuple[AxisResponse, Markup]]] = (Markup(""), [])
     if surface is not None:
-        plots = (plane_plot(surface, axes, trials, unit, one), axis_plots(surface, trials, unit, one))
+        plots = (plane_plot(surface, known.axes, trials, unit, one), axis_plots(surface, trials, unit, one))
     return SearchBlock(family, surface, *plots, trial_plot(trials, unit))
 
 
