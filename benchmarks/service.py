@@ -144,7 +144,7 @@ def measure(trials: int, seconds: float, number: int, requests: int, rates: bool
         body = {"dataset_id": there.dataset_id, "activations": [{"family": "gaussian"}], "reuse": False}
         first = {name: _once(there, path) for name, path in paths.items()}
         cpu_percent()
-        idle = cpu_percent(2.0)
+        idle = cpu_percent(min(2.0, seconds))
         found: dict[str, Any] = {"trials": trials, "cores": os.cpu_count(), "busy_before": idle, "first_ms": first}
         found["cpu_ms"] = processor(there, paths, number)
         times = apart(_host(there), paths, json.dumps(body).encode(), RATE, seconds)
