@@ -13,8 +13,9 @@ import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+from weakref import WeakSet
 
-from sqlalchemy import DateTime, Float, Integer, Row, Select, String, cast, column, func, inspect, select, table
+from sqlalchemy import DateTime, Engine, Float, Integer, Row, Select, String, cast, column, func, inspect, select, table
 from sqlalchemy.orm import Session
 
 from service.cursors import BadCursorError
@@ -52,6 +53,7 @@ REPORTS = table(
     column("intermediate_value", Float),
 )
 TABLES = (STUDIES, TRIALS, VALUES, PARAMS, ATTRIBUTES, REPORTS)
+_BEGUN: WeakSet[Engine] = WeakSet()  # engines of databases where they have been seen
 MOST_OBSERVED = 400  # trials that a surface is fitted through: the newest
 
 
@@ -81,7 +83,7 @@ def optuna_name(study_id: str, family: str) -> str:
 def page(session: Session, study: Study, limit: int, cursor: str | None) -> Page[Trial]:
     """Trials of all families in the order in which they were asked for."""
     after = _after(cursor)
-    if not inspect(session.connection()).has_table(VALUES.name):
+    if not _begun(session):
         return Page((), None)
     names = {optuna_name(study.id, family): family for family in study.families}
     rows = session.execute(_trials(tuple(names), after, limit + 1)).all()
@@ -92,8 +94,10 @@ def page(session: Session, study: Study, limit: int, cursor: str | None) -> Page
     for trial_id, name, value in session.execute(values).all():
         parameters[trial_id][name] = value
     attributes: dict[int, dict[str, Any]] = {trial_id: {} for trial_id in ids}
-    for trial_id, key, word in session.execute(select(ATTRIBUTES).where(ATTRIBUTES.c.trial_id.in_(ids))).all():
-        attributes[trial_id][key] = json.loads(word)
+    words = session.execute(select(ATTRIBUTES).where(ATTRIBUTES.c.trial_id.in_(ids))).all()
+    told = json.loads(f"[{','.join(word for _, _, word in words)}]")  # at once: there are a thousand on a page
+    for (trial_id, key, _), value in zip(words, told, strict=True):
+        attributes[trial_id][key] = value
     items = tuple(
         _trial(row, names[row.study_name], parameters[row.trial_id], attributes[row.trial_id]) for row in shown
     )
@@ -102,7 +106,7 @@ def page(session: Session, study: Study, limit: int, cursor: str | None) -> Page
 
 def observed(session: Session, study: Study, family: str) -> tuple[tuple[AxisRange, ...], tuple[Observation, ...]]:
     """The searched axes of a family and its finished trials, in their order; both empty before a runner began."""
-    if not inspect(session.connection()).has_table(VALUES.name):
+    if not _begun(session):
         return (), ()
     ended = (
         select(TRIALS.c.trial_id, TRIALS.c.state, VALUES.c.value)
@@ -132,10 +136,18 @@ def observed(session: Session, study: Study, family: str) -> tuple[tuple[AxisRan
 
 def counts(session: Session) -> dict[str, int]:
     """Trials by state, of all studies."""
-    if not inspect(session.connection()).has_table(VALUES.name):
+    if not _begun(session):
         return {}
     rows = session.execute(select(TRIALS.c.state, func.count()).group_by(TRIALS.c.state))
     return {_word(state): count for state, count in rows}
+
+
+def _begun(session: Session) -> bool:
+    """Whether Optuna's tables are there; once they are, nobody asks again."""
+    connection = session.connection()
+    if connection.engine not in _BEGUN and inspect(connection).has_table(VALUES.name):
+        _BEGUN.add(connection.engine)
+    return connection.engine in _BEGUN
 
 
 def _word(state: str) -> str:
