@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from markupsafe import Markup
 
@@ -37,6 +38,7 @@ from workers.seeds import confirmation_seed
 __all__ = ["SCRIPT", "report_page", "write_report"]
 
 SCRIPT = "report.js"
+_BLOCKS: WeakKeyDictionary[Learned, SearchBlock] = WeakKeyDictionary()  # plots take a tenth of a second
 FEWEST = 6  # trials of a running search that a surface is shown for
 
 
@@ -184,17 +186,18 @@ def _signal(blobs: BlobStore, dataset: Dataset) -> Signal | None:
 
 def _search(learned: Learning, study: Study, family: str) -> SearchBlock:
     known = learned(study, family)
-    enough = len(known.trials) >= FEWEST or study.state in FINISHED
-    return _search_block(known, family, objective_of(study).unit, decibel(study), enough)
+    if known not in _BLOCKS:
+        enough = len(known.trials) >= FEWEST or study.state in FINISHED
+        _BLOCKS[known] = _search_block(known, family, study, known.surface if enough else None)
+    return _BLOCKS[known]
 
 
-@lru_cache(maxsize=16)  # what was learned is the same object until more is known; its plots take a tenth of a second
-def _search_block(known: Learned, family: str, unit: str, one: float, enough: bool) -> SearchBlock:
-    surface, trials = known.surface if enough else None, known.trials
+def _search_block(known: Learned, family: str, study: Study, surface: ResponseSurface | None) -> SearchBlock:
+    unit, one = objective_of(study).unit, decibel(study)
     plots: tuple[Markup, list[tuple[AxisResponse, Markup]]] = (Markup(""), [])
     if surface is not None:
-        plots = (plane_plot(surface, known.axes, trials, unit, one), axis_plots(surface, trials, unit, one))
-    return SearchBlock(family, surface, *plots, trial_plot(trials, unit))
+        plots = (plane_plot(surface, known.axes, known.trials, unit, one), axis_plots(surface, known.trials, unit, one))
+    return SearchBlock(family, surface, *plots, trial_plot(known.trials, unit))
 
 
 def _facts(
