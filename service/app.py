@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from fastapi import FastAPI
+from sqlalchemy import Engine
 
 from service import (
     routes_datasets,
@@ -26,6 +28,7 @@ from service.keys import KeyRing
 from service.metrics import Metrics
 from service.openapi import openapi_of
 from service.outbox import Outbox
+from service.pages.memory import ReportMemory
 from service.problem_answers import add_problem_handlers
 from service.reader import Reader
 from service.request_log import RequestLog
@@ -34,6 +37,8 @@ from service.runner_figures import Board
 from service.security_headers import SecurityHeaders
 from service.settings import Settings
 from service.store import Store
+from service.surface_memory import SurfaceMemory
+from service.surfaces import learn
 from service.watching import Watchers
 from service.webhooks import Postman
 
@@ -53,6 +58,15 @@ TAGS = [
 ]
 
 
+def _rooms(settings: Settings, engine: Engine, reader: Reader) -> Rooms:
+    store, blobs = Store(engine), BlobStore(settings.blob_place)
+    surfaces = SurfaceMemory(partial(learn, store))
+    return Rooms(
+        settings, store, blobs, reader, KeyRing(engine), Board(engine), Watchers(settings.max_watchers), surfaces,
+        ReportMemory(store, blobs, surfaces.of, settings.retry_after_seconds),
+    )  # fmt: skip
+
+
 def create_app(settings: Settings) -> FastAPI:
     """The application over the database and blobs of ``settings``. The schema is somebody else's to
     upgrade.
@@ -65,6 +79,7 @@ def create_app(settings: Settings) -> FastAPI:
         postman = Postman(Outbox(engine), settings)
         postman.start()
         yield
+        rooms.surfaces.close()
         reader.close()
         postman.stop()
         engine.dispose()
@@ -76,10 +91,7 @@ def create_app(settings: Settings) -> FastAPI:
         openapi_tags=TAGS,
         lifespan=lifespan,
     )
-    rooms = Rooms(
-        settings, Store(engine), BlobStore(settings.blob_place), reader, KeyRing(engine), Board(engine),
-        Watchers(settings.max_watchers),
-    )  # fmt: skip
+    rooms = _rooms(settings, engine, reader)
     app.state.rooms = rooms
     app.state.metrics = Metrics(rooms.store, rooms.board)
     routers = (

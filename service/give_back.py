@@ -105,7 +105,7 @@ def _png(*grids: np.ndarray) -> bytes:
         parts += [np.rint(np.clip((grid.astype(np.float64) + 1.0) * 127.5, 0.0, 255.0)).astype(np.uint8), gap]
     pixels = np.concatenate(parts[:-1], axis=1)
     target = io.BytesIO()
-    Image.fromarray(pixels[..., 0] if channels == 1 else pixels).save(target, "PNG")
+    Image.fromarray(pixels[..., 0] if channels == 1 else pixels).save(target, "PNG", compress_level=3)
     return target.getvalue()
 
 

@@ -15,12 +15,14 @@ from pydantic import AwareDatetime
 from service.blobs import BlobStore
 from service.cursors import BadCursorError
 from service.keys import KeyRing
+from service.pages.memory import ReportMemory
 from service.problems import Problem, shown
 from service.rate_limit import RateLimit
 from service.reader import Reader
 from service.runner_figures import Board
 from service.settings import Settings
 from service.store import Store
+from service.surface_memory import SurfaceMemory
 from service.watching import Watchers
 
 __all__ = [
@@ -50,6 +52,8 @@ class Rooms:
     keys: KeyRing
     board: Board
     watchers: Watchers
+    surfaces: SurfaceMemory
+    reports: ReportMemory
     rate_limit: RateLimit = field(default_factory=RateLimit)
 
 

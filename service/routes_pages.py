@@ -41,9 +41,7 @@ def show_report(
 
     While the study runs the page shows its progress and the best so far, and follows it.
     """
-    study = visible_study(rooms, caller, study_id)
-    every = rooms.settings.retry_after_seconds
-    return _page(report.report_page(rooms.store, rooms.blobs, study, live=live, every=every), report.SCRIPT)
+    return _page(rooms.reports.page(visible_study(rooms, caller, study_id), live=live), report.SCRIPT)
 
 
 def _page(html: str, script: str) -> HTMLResponse:

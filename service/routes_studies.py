@@ -146,10 +146,11 @@ def show_best(rooms: RoomsOf, caller: Reader, study_id: str, if_none_match: IfNo
     responses=documented(404),
 )
 def show_surface(rooms: RoomsOf, caller: Reader, study_id: str) -> SurfaceAnswer:
-    """How the score depends on the searched axes, fitted to the trials so far: mean and uncertainty, the width of
+    """How the score depends on the searched axes, fitted to the trials so far (the newest 400; while the study runs the
+    answer may be some seconds old): mean and uncertainty, the width of
     the good basin along each axis and its importance, and the line of the theory's own ``sigma_p``.
     """
-    return surface_answer(rooms.store, visible_study(rooms, caller, study_id))
+    return surface_answer(rooms.surfaces.of, visible_study(rooms, caller, study_id))
 
 
 @router.post(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, Field
@@ -14,7 +15,28 @@ from vi3nr.theory import stable_sigma_p
 from workers.objective import Objective
 from workers.response import AxisRange, Observation, ResponseSurface, response_surface
 
-__all__ = ["FamilySurface", "SurfaceAnswer", "decibel", "family_surface", "objective_of", "surface_answer"]
+__all__ = [
+    "FamilySurface",
+    "Learned",
+    "Learning",
+    "SurfaceAnswer",
+    "decibel",
+    "learn",
+    "objective_of",
+    "surface_answer",
+]
+
+
+@dataclass(frozen=True, eq=False)
+class Learned:
+    """One family's search: the axes, the finished trials, and the surface through them. Equal to itself alone."""
+
+    axes: tuple[AxisRange, ...]
+    trials: tuple[Observation, ...]
+    surface: ResponseSurface | None
+
+
+Learning = Callable[[Study, str], Learned]
 
 
 class FamilySurface(BaseModel):
@@ -32,16 +54,19 @@ class SurfaceAnswer(BaseModel):
     families: list[FamilySurface]
 
 
-def surface_answer(store: Store, study: Study) -> SurfaceAnswer:
-    """Fitted to the trials that have finished by now."""
-    families = [
-        FamilySurface(family=family, surface=family_surface(study, family, *store.observed(study, family)))
-        for family in study.families
-    ]
+def surface_answer(learned: Learning, study: Study) -> SurfaceAnswer:
+    """Of all its families."""
+    families = [FamilySurface(family=family, surface=learned(study, family).surface) for family in study.families]
     return SurfaceAnswer(study_id=study.id, unit=objective_of(study).unit, families=families)
 
 
-def family_surface(
+def learn(store: Store, study: Study, family: str) -> Learned:
+    """Fitted to the trials that have finished by now: seconds of work with hundreds of them."""
+    axes, trials = store.observed(study, family)
+    return Learned(axes, trials, _family_surface(study, family, axes, trials))
+
+
+def _family_surface(
     study: Study, family: str, axes: Sequence[AxisRange], observations: Sequence[Observation]
 ) -> ResponseSurface | None:
     """The surface through one family's trials; None with fewer than three of them, or no axis."""

@@ -13,8 +13,9 @@ import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+from weakref import WeakSet
 
-from sqlalchemy import DateTime, Float, Integer, Row, Select, String, column, func, inspect, select, table
+from sqlalchemy import DateTime, Engine, Float, Integer, Row, Select, String, cast, column, func, inspect, select, table
 from sqlalchemy.orm import Session
 
 from service.cursors import BadCursorError
@@ -33,6 +34,7 @@ TRIALS = table(
     column("datetime_start", DateTime),
     column("datetime_complete", DateTime),
 )
+STATE = cast(TRIALS.c.state, String)  # PostgreSQL has a type of its own for it, which compares with no text
 VALUES = table("trial_values", column("trial_id", Integer), column("objective", Integer), column("value", Float))
 PARAMS = table(
     "trial_params",
@@ -51,6 +53,7 @@ REPORTS = table(
     column("intermediate_value", Float),
 )
 TABLES = (STUDIES, TRIALS, VALUES, PARAMS, ATTRIBUTES, REPORTS)
+_BEGUN: WeakSet[Engine] = WeakSet()  # engines of databases where they have been seen
 MOST_OBSERVED = 400  # trials that a surface is fitted through: the newest
 
 
@@ -80,18 +83,21 @@ def optuna_name(study_id: str, family: str) -> str:
 def page(session: Session, study: Study, limit: int, cursor: str | None) -> Page[Trial]:
     """Trials of all families in the order in which they were asked for."""
     after = _after(cursor)
-    if not inspect(session.connection()).has_table(VALUES.name):
+    if not _begun(session):
         return Page((), None)
     names = {optuna_name(study.id, family): family for family in study.families}
     rows = session.execute(_trials(tuple(names), after, limit + 1)).all()
     shown = rows[:limit]
     ids = [row.trial_id for row in shown]
     parameters: dict[int, dict[str, float]] = {trial_id: {} for trial_id in ids}
-    for row in session.execute(select(PARAMS).where(PARAMS.c.trial_id.in_(ids))):
-        parameters[row.trial_id][row.param_name] = row.param_value
+    values = select(PARAMS.c.trial_id, PARAMS.c.param_name, PARAMS.c.param_value).where(PARAMS.c.trial_id.in_(ids))
+    for trial_id, name, value in session.execute(values).all():
+        parameters[trial_id][name] = value
     attributes: dict[int, dict[str, Any]] = {trial_id: {} for trial_id in ids}
-    for row in session.execute(select(ATTRIBUTES).where(ATTRIBUTES.c.trial_id.in_(ids))):
-        attributes[row.trial_id][row.key] = json.loads(row.value_json)
+    words = session.execute(select(ATTRIBUTES).where(ATTRIBUTES.c.trial_id.in_(ids))).all()
+    told = json.loads(f"[{','.join(word for _, _, word in words)}]")  # at once: there are a thousand on a page
+    for (trial_id, key, _), value in zip(words, told, strict=True):
+        attributes[trial_id][key] = value
     items = tuple(
         _trial(row, names[row.study_name], parameters[row.trial_id], attributes[row.trial_id]) for row in shown
     )
@@ -100,13 +106,13 @@ def page(session: Session, study: Study, limit: int, cursor: str | None) -> Page
 
 def observed(session: Session, study: Study, family: str) -> tuple[tuple[AxisRange, ...], tuple[Observation, ...]]:
     """The searched axes of a family and its finished trials, in their order; both empty before a runner began."""
-    if not inspect(session.connection()).has_table(VALUES.name):
+    if not _begun(session):
         return (), ()
     ended = (
         select(TRIALS.c.trial_id, TRIALS.c.state, VALUES.c.value)
         .join(STUDIES, STUDIES.c.study_id == TRIALS.c.study_id)
         .join(VALUES, (VALUES.c.trial_id == TRIALS.c.trial_id) & (VALUES.c.objective == 0))
-        .where(STUDIES.c.study_name == optuna_name(study.id, family), TRIALS.c.state.in_(("COMPLETE", "PRUNED")))
+        .where(STUDIES.c.study_name == optuna_name(study.id, family), STATE.in_(("COMPLETE", "PRUNED")))
         .order_by(TRIALS.c.trial_id.desc())
         .limit(MOST_OBSERVED)
     )
@@ -130,10 +136,18 @@ def observed(session: Session, study: Study, family: str) -> tuple[tuple[AxisRan
 
 def counts(session: Session) -> dict[str, int]:
     """Trials by state, of all studies."""
-    if not inspect(session.connection()).has_table(VALUES.name):
+    if not _begun(session):
         return {}
     rows = session.execute(select(TRIALS.c.state, func.count()).group_by(TRIALS.c.state))
     return {_word(state): count for state, count in rows}
+
+
+def _begun(session: Session) -> bool:
+    """Whether Optuna's tables are there; once they are, nobody asks again."""
+    connection = session.connection()
+    if connection.engine not in _BEGUN and inspect(connection).has_table(VALUES.name):
+        _BEGUN.add(connection.engine)
+    return connection.engine in _BEGUN
 
 
 def _word(state: str) -> str:
@@ -141,13 +155,19 @@ def _word(state: str) -> str:
 
 
 def _trials(names: tuple[str, ...], after: int, limit: int) -> Select[Any]:
-    return (
-        select(TRIALS, STUDIES.c.study_name, VALUES.c.value)
+    """The page first, its values then: joined the other way round, every trial of the study may be looked up."""
+    shown = (
+        select(TRIALS, STUDIES.c.study_name)
         .join(STUDIES, STUDIES.c.study_id == TRIALS.c.study_id)
-        .outerjoin(VALUES, (VALUES.c.trial_id == TRIALS.c.trial_id) & (VALUES.c.objective == 0))
         .where(STUDIES.c.study_name.in_(names), TRIALS.c.trial_id > after)
         .order_by(TRIALS.c.trial_id)
         .limit(limit)
+        .subquery()
+    )
+    return (
+        select(shown, VALUES.c.value)
+        .outerjoin(VALUES, (VALUES.c.trial_id == shown.c.trial_id) & (VALUES.c.objective == 0))
+        .order_by(shown.c.trial_id)
     )
 
 

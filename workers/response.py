@@ -31,6 +31,7 @@ __all__ = [
 PROFILE, PLANE, LINE = 33, 17, 17  # points along an axis, along each side of a plane, along the theory's line
 FEWEST = 3  # trials for a surface
 BASE = 512  # quasi-random points for the importances
+NEAREST = 16  # trials around which the highest point is looked for
 
 
 @dataclass(frozen=True)
@@ -188,11 +189,14 @@ def response_surface(
 
 
 def _highest(surface: Surface, points: np.ndarray) -> np.ndarray:
-    """The highest point of the mean among quasi-random ones and those that were tried, (axis,)."""
+    """The highest point of the mean among those that were tried, others near the best of them, and quasi-random ones,
+    (axis,).
+    """
     cube = qmc.Sobol(points.shape[1], scramble=False).random(4 * BASE)
-    near = np.clip(points[:, None, :] + 0.05 * (cube[None, :64] - 0.5), 0.0, 1.0).reshape(-1, points.shape[1])
+    good = points[np.argsort(-surface.mean(points), kind="stable")[:NEAREST]]
+    near = np.clip(good[:, None, :] + 0.05 * (cube[None, :64] - 0.5), 0.0, 1.0).reshape(-1, points.shape[1])
     candidates = np.concatenate([points, near, cube])
-    return np.asarray(candidates[np.argmax(surface.predict(candidates)[0])])
+    return np.asarray(candidates[np.argmax(surface.mean(candidates))])
 
 
 def _importances(surface: Surface, axes: int) -> np.ndarray:
@@ -202,13 +206,13 @@ def _importances(surface: Surface, axes: int) -> np.ndarray:
     """
     pair = qmc.Sobol(2 * axes, scramble=False).random(BASE)
     first, second = pair[:, :axes], pair[:, axes:]
-    values = surface.predict(first)[0]
+    values = surface.mean(first)
     variance = float(values.var())
     shares = np.zeros(axes)
     for axis in range(axes):
         mixed = first.copy()
         mixed[:, axis] = second[:, axis]
-        shares[axis] = np.square(values - surface.predict(mixed)[0]).mean() / 2
+        shares[axis] = np.square(values - surface.mean(mixed)).mean() / 2
     return shares / variance if variance > 0.0 else shares
 
 
@@ -230,13 +234,13 @@ def _along(
 
 def _basin(surface: Surface, best: np.ndarray, place: int, axis: AxisRange, decibel: float) -> Basin:
     """Walk from the best point both ways until the expected score has fallen by 1 dB."""
-    top = float(surface.predict(best[None])[0][0])
+    top = float(surface.mean(best[None])[0])
     ends, opens = [], []
     for end in (0.0, 1.0):
         walk = np.linspace(best[place], end, 200)
         points = np.repeat(best[None], len(walk), axis=0)
         points[:, place] = walk
-        below = np.flatnonzero(surface.predict(points)[0] < top - decibel)
+        below = np.flatnonzero(surface.mean(points) < top - decibel)
         opens.append(len(below) == 0)
         ends.append(axis.value(float(walk[below[0] - 1] if len(below) else end)))
     return Basin(ends[0], ends[1], opens[0], opens[1])

@@ -45,6 +45,12 @@ class Surface:
         variance = np.maximum(self.signal**2 - np.square(solved).sum(axis=0), 1e-12)
         return self.shift + self.scale * (cross @ self.weights), self.scale * np.sqrt(variance)
 
+    def mean(self, points: np.ndarray) -> np.ndarray:
+        """The posterior mean alone, which costs far less than its std."""
+        return np.asarray(
+            self.shift + self.scale * (_kernel(points, self.points, self.lengths, self.signal) @ self.weights)
+        )
+
     def believing(self, points: np.ndarray) -> Surface:
         """The surface as it would be if scores at ``points`` (new, axis) came out as predicted.
 

@@ -7,8 +7,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from markupsafe import Markup
 
@@ -25,7 +27,7 @@ from service.pages.surface_plots import axis_plots, plane_plot, trial_plot
 from service.records import Dataset, Study
 from service.states import FINISHED
 from service.store import Store
-from service.surfaces import decibel, family_surface, objective_of
+from service.surfaces import Learned, Learning, decibel, learn, objective_of
 from vi3nr.signals import Signal
 from workers.events import Run
 from workers.exhibits import Exhibit
@@ -36,6 +38,7 @@ from workers.seeds import confirmation_seed
 __all__ = ["SCRIPT", "report_page", "write_report"]
 
 SCRIPT = "report.js"
+_BLOCKS: WeakKeyDictionary[Learned, SearchBlock] = WeakKeyDictionary()  # plots take a tenth of a second
 FEWEST = 6  # trials of a running search that a surface is shown for
 
 
@@ -77,13 +80,14 @@ class FamilyBlock:
         return any(arm.diverged for arm in self.result.arms)
 
 
-def report_page(store: Store, blobs: BlobStore, study: Study, *, live: bool, every: int = 2) -> str:
+def report_page(store: Store, blobs: BlobStore, study: Study, learned: Learning, *, live: bool, every: int = 2) -> str:
     """The page as HTML.
 
     Args:
         store: the study's home.
         blobs: where its signal and pictures lie.
         study: finished or not.
+        learned: gives what the search of a family has learned.
         live: whether the page may ask its server how the study stands; False for a file.
         every: seconds between two such questions.
     """
@@ -98,8 +102,8 @@ def report_page(store: Store, blobs: BlobStore, study: Study, *, live: bool, eve
         words=words, study=study, dataset=dataset, result=result, running=running,
         live=live and running, every=every,
         progress=None if study.progress is None else _share(study),
-        families=[] if result is None else _families(store, blobs, study, dataset, result, keepsake),
-        searches=[_search(store, study, family) for family in study.families] if result is None else [],
+        families=[] if result is None else _families(store, blobs, study, dataset, result, keepsake, learned),
+        searches=[_search(learned, study, family) for family in study.families] if result is None else [],
         facts=_facts(study, dataset, result, keepsake), request=json.dumps(study.request, indent=2),
         kept=keepsake is not None,
     )  # fmt: skip
@@ -115,7 +119,8 @@ def write_report(store: Store, blobs: BlobStore, study_id: str, path: Path) -> N
     study = store.study(study_id)
     if study is None:
         raise ValueError(f"there is no study {study_id!r}")
-    path.write_text(report_page(store, blobs, study, live=False), encoding="utf-8")
+    page = report_page(store, blobs, study, partial(learn, store), live=False)
+    path.write_text(page, encoding="utf-8")
 
 
 def _keepsake(blobs: BlobStore, result: StudyResult | None) -> Keepsake | None:
@@ -134,15 +139,16 @@ def _share(study: Study) -> float:
 
 
 def _families(
-    store: Store, blobs: BlobStore, study: Study, dataset: Dataset, result: StudyResult, keepsake: Keepsake | None
-) -> list[FamilyBlock]:
+    store: Store, blobs: BlobStore, study: Study, dataset: Dataset, result: StudyResult, keepsake: Keepsake | None,
+    learned: Learning,
+) -> list[FamilyBlock]:  # fmt: skip
     signal = _signal(blobs, dataset)
     runs = store.runs(study.id)
-    return [_family(store, study, dataset, result, one, runs, signal, keepsake) for one in result.families]
+    return [_family(learned, study, dataset, result, one, runs, signal, keepsake) for one in result.families]
 
 
 def _family(
-    store: Store,
+    learned: Learning,
     study: Study,
     dataset: Dataset,
     result: StudyResult,
@@ -158,7 +164,7 @@ def _family(
     return FamilyBlock(
         family,
         answer_of(family, result.unit),
-        _search(store, study, family.family),
+        _search(learned, study, family.family),
         curve_plot([r for r in runs if r.family == family.family], family.winner.name, usual, names, result.steps),
         arm_plot(family, result.unit),
         None if signal is None else reconstructions(signal, shown, dataset.name, dataset.meta),
@@ -178,14 +184,20 @@ def _signal(blobs: BlobStore, dataset: Dataset) -> Signal | None:
         return None
 
 
-def _search(store: Store, study: Study, family: str) -> SearchBlock:
-    axes, trials = store.observed(study, family)
-    surface = family_surface(study, family, axes, trials) if len(trials) >= FEWEST or study.state in FINISHED else None
+def _search(learned: Learning, study: Study, family: str) -> SearchBlock:
+    known = learned(study, family)
+    if known not in _BLOCKS:
+        enough = len(known.trials) >= FEWEST or study.state in FINISHED
+        _BLOCKS[known] = _search_block(known, family, study, known.surface if enough else None)
+    return _BLOCKS[known]
+
+
+def _search_block(known: Learned, family: str, study: Study, surface: ResponseSurface | None) -> SearchBlock:
     unit, one = objective_of(study).unit, decibel(study)
     plots: tuple[Markup, list[tuple[AxisResponse, Markup]]] = (Markup(""), [])
     if surface is not None:
-        plots = (plane_plot(surface, axes, trials, unit, one), axis_plots(surface, trials, unit, one))
-    return SearchBlock(family, surface, *plots, trial_plot(trials, unit))
+        plots = (plane_plot(surface, known.axes, known.trials, unit, one), axis_plots(surface, known.trials, unit, one))
+    return SearchBlock(family, surface, *plots, trial_plot(known.trials, unit))
 
 
 def _facts(

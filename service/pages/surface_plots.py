@@ -62,7 +62,7 @@ def plane_plot(
     if line:
         parts.append(Markup("<path class='halo' d='{}'/><path class='ideal' d='{}'/>").format(line, line))
         legend.append((_on_heat("<path class='ideal' d='M2 0H24'/>"), "the theory's own sigma_p"))
-    parts += [_dot(one, score, plane, x, y, bottom, top) for one, score in _scored(trials)]
+    parts += _dots(_scored(trials), plane, x, y, bottom, top)
     legend.append((_on_heat(_trial(13, 0, "#21918c", 4.5)), "trials, by their score"))
     parts.append(
         Markup("<path class='best' transform='translate({} {})' d='M-7 0H7M0 -7V7'/>").format(
@@ -205,16 +205,22 @@ def _theory(surface: ResponseSurface, plane: Plane, x: Axis, y: Axis) -> str:
     return "M" + "L".join(f"{x(a):.1f} {y(b):.1f}" for a, b in inside) if len(inside) > 1 else ""
 
 
-def _dot(one: Observation, score: float, plane: Plane, x: Axis, y: Axis, bottom: float, top: float) -> Markup:
-    """A trial in the colour of its own score; a pruned one is smaller."""
-    share = min(max((score - bottom) / max(top - bottom, 1e-12), 0.0), 1.0)
-    return _trial(round(x(one.params[plane.x]), 1), round(y(one.params[plane.y]), 1), hexadecimal(share),
-                  5.0 if one.score is not None else 3.5)  # fmt: skip
+def _dots(
+    scored: Sequence[tuple[Observation, float]], plane: Plane, x: Axis, y: Axis, bottom: float, top: float
+) -> list[Markup]:
+    """Each trial in the colour of its own score; a pruned one is smaller."""
+    colours = viridis((np.array([score for _, score in scored]) - bottom) / max(top - bottom, 1e-12))
+    return [
+        _trial(round(x(one.params[plane.x]), 1), round(y(one.params[plane.y]), 1), f"#{bytes(colour).hex()}",
+               5.0 if one.score is not None else 3.5)
+        for (one, _), colour in zip(scored, colours, strict=True)
+    ]  # fmt: skip
 
 
 def _trial(x: float, y: float, colour: str, radius: float) -> Markup:
-    dot = "<circle class='ring' cx='{}' cy='{}' r='{}'/><circle class='trial' cx='{}' cy='{}' r='{}' fill='{}'/>"
-    return Markup(dot).format(x, y, radius + 1.5, x, y, radius, colour)
+    place = f"cx='{x}' cy='{y}'"  # numbers and a colour: nothing to escape
+    ring, dot = f"<circle class='ring' {place} r='{radius + 1.5}'/>", f"<circle class='trial' {place} r='{radius}'"
+    return Markup(f"{ring}{dot} fill='{colour}'/>")
 
 
 def _on_heat(mark: str) -> Markup:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import http.client
 import json
 import logging
 import shutil
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from typer.testing import CliRunner
 from service.app import create_app
 from service.binding import UnguardedError, check_binding, check_listener
 from service.commands import app as command_line
-from service.dashboard import read_only, with_key
+from service.dashboard import read_only, serve_dashboard, with_key
 from service.database import make_engine, upgrade
 from service.embedded import Embedded
 from service.keys import KeyRing, Scope
@@ -279,6 +281,20 @@ def test_the_dashboard_is_for_admins_to_look_at(ring: KeyRing) -> None:
     assert dashboard(ring, "GET", basic) == ("200", b"inside")
     assert dashboard(ring, "POST", f"Bearer {admin}")[0] == "405"
     assert dashboard(ring, "POST")[0] == "401"
+
+
+def test_the_dashboard_that_is_served_stands_behind_both_guards(guarded: Settings, ring: KeyRing) -> None:
+    """As a server: 401 without a key, 403 for a writer's, what it shows for an admin's, and 405 for every write."""
+    writer, admin = (bearer(ring.create("ann", scope)[1]) for scope in (Scope.WRITE, Scope.ADMIN))
+    listener = socket.create_server(("127.0.0.1", 0))  # the server's from now on, which ends with this process
+    threading.Thread(target=serve_dashboard, args=(guarded, listener), daemon=True).start()
+    found = []
+    for method, headers in (("GET", {}), ("GET", writer), ("GET", admin), ("DELETE", admin)):
+        connection = http.client.HTTPConnection("127.0.0.1", listener.getsockname()[1], timeout=60)
+        connection.request(method, "/api/studies", headers=headers)
+        found.append(connection.getresponse().status)
+        connection.close()
+    assert found == [401, 403, 200, 405]
 
 
 def test_keys_on_the_command_line(guarded: Settings, client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from service.records import Study
 from service.store import Store, new_id
 from service.trial_records import TABLES, Trial, optuna_name
 from workers.plan import FamilyPlan
+from workers.response import AxisRange, Observation
 
 
 @pytest.fixture
@@ -119,3 +120,22 @@ def test_a_cursor_that_no_page_gave_is_refused(store: Store, study: Study, curso
     """The sentence repeats it."""
     with pytest.raises(BadCursorError, match="none that this service gave out"):
         store.trials(study, 10, cursor)
+
+
+def test_what_a_surface_is_fitted_through_is_what_optuna_has(store: Store, study: Study, storage: RDBStorage) -> None:
+    """Axes with their bounds, and the finished trials with their reports, oldest first; no others."""
+    axes = {"sigma_a": optuna.distributions.FloatDistribution(1e-3, 1.0, log=True)}
+    search = searched(storage, study.id, "gaussian")
+    complete, pruned, failed, _running = (search.ask(axes) for _ in range(4))
+    complete.report(18.0, 10)
+    search.tell(complete, 21.5)
+    pruned.report(17.0, 10)
+    search.tell(pruned, state=optuna.trial.TrialState.PRUNED)
+    search.tell(failed, state=optuna.trial.TrialState.FAIL)
+    found_axes, found = store.observed(study, "gaussian")
+    assert found_axes == (AxisRange("sigma_a", 1e-3, 1.0, True),)
+    assert found == (
+        Observation(complete.params, 21.5, {10: 18.0}),
+        Observation(pruned.params, None, {10: 17.0}),
+    )
+    assert store.observed(study, "sine") == ((), ())
