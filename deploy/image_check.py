@@ -202,12 +202,14 @@ def use(stages: dict[str, Stage], space: Path) -> None:
     )
     assert foreign.strip() == "[]", foreign
     worker.run("vi3nr", "db", "upgrade")
+    api.environment["VI3NR_REQUIRE_KEYS"] = "true"  # as docker-compose.yml has it: the image listens for others too
+    key = api.run("vi3nr", "key", "create", "image-check", "--scope", "write").split()[-1]
     log = (space / "log").open("w")
     running = [subprocess.Popen(stage.command(*stage.default()), stdout=log, stderr=log) for stage in (api, worker)]
     try:
         _until(api.healthy, "the API's health check")
         print("api: healthy as user", api.user, flush=True)
-        dataset = _post("/v1/datasets", _picture(worker), "multipart/form-data; boundary=b")["id"]
+        dataset = _ask(key, "/v1/datasets", _picture(worker), "multipart/form-data; boundary=b")["id"]
         study = {
             "dataset_id": dataset,
             "activations": [{"family": "gaussian"}],
@@ -216,8 +218,8 @@ def use(stages: dict[str, Stage], space: Path) -> None:
             "search": {"trials": 3},
             "confirm": {"finalists": 1, "seeds": 2},
         }
-        number = _post("/v1/studies", json.dumps(study).encode(), "application/json")["id"]
-        _until(lambda: _get(f"/v1/studies/{number}")["state"] == "completed", "the study")
+        number = _ask(key, "/v1/studies", json.dumps(study).encode(), "application/json")["id"]
+        _until(lambda: _ask(key, f"/v1/studies/{number}")["state"] == "completed", "the study")
         print("worker: the study is completed as user", worker.user, flush=True)
     finally:
         for process in running:
@@ -237,13 +239,9 @@ def _picture(worker: Stage) -> bytes:
     return head + done.stdout + b"\r\n--b--\r\n"
 
 
-def _get(path: str) -> Any:
-    with urllib.request.urlopen(f"http://127.0.0.1:8000{path}", timeout=30) as answer:
-        return json.loads(answer.read())
-
-
-def _post(path: str, body: bytes, kind: str) -> Any:
-    asked = urllib.request.Request(f"http://127.0.0.1:8000{path}", body, {"Content-Type": kind})
+def _ask(key: str, path: str, body: bytes | None = None, kind: str = "application/json") -> Any:
+    headers = {"Content-Type": kind, "Authorization": f"Bearer {key}"}
+    asked = urllib.request.Request(f"http://127.0.0.1:8000{path}", body, headers)
     with urllib.request.urlopen(asked, timeout=60) as answer:
         return json.loads(answer.read())
 
