@@ -42,6 +42,7 @@ def gets(there: House) -> dict[str, str]:
         "trials": f"{big}/trials?limit=100", "best": f"{big}/best", "surface": f"{big}/surface",
         "surface while running": f"{running}/surface", "report": f"{big}/report",
         "report while running": f"{running}/report", "reconstruction": f"{big}/reconstruction",
+        "export": f"{big}/export",
         "dataset": f"/v1/datasets/{there.dataset_id}", "datasets": "/v1/datasets", "activations": "/v1/activations",
         "limits": "/v1/limits", "healthz": "/healthz", "readyz": "/readyz", "metrics": "/metrics", "start page": "/",
     }  # fmt: skip

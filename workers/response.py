@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-from scipy.stats import qmc
 
 from workers.axes import RATIO, SIGMA_A, SIGMA_P
 from workers.surface import DEPTH_DB, Surface, fit_surface
@@ -192,7 +191,7 @@ def _highest(surface: Surface, points: np.ndarray) -> np.ndarray:
     """The highest point of the mean among those that were tried, others near the best of them, and quasi-random ones,
     (axis,).
     """
-    cube = qmc.Sobol(points.shape[1], scramble=False).random(4 * BASE)
+    cube = _sobol(points.shape[1], 4 * BASE)
     good = points[np.argsort(-surface.mean(points), kind="stable")[:NEAREST]]
     near = np.clip(good[:, None, :] + 0.05 * (cube[None, :64] - 0.5), 0.0, 1.0).reshape(-1, points.shape[1])
     candidates = np.concatenate([points, near, cube])
@@ -204,7 +203,7 @@ def _importances(surface: Surface, axes: int) -> np.ndarray:
 
     Source: Jansen 1999, Computer Physics Communications 117, 35-43.
     """
-    pair = qmc.Sobol(2 * axes, scramble=False).random(BASE)
+    pair = _sobol(2 * axes, BASE)
     first, second = pair[:, :axes], pair[:, axes:]
     values = surface.mean(first)
     variance = float(values.var())
@@ -284,6 +283,13 @@ def _theory(
         mean=tuple(value if there else None for value, there in zip(_rounded(mean), inside, strict=True)),
         std=tuple(value if there else None for value, there in zip(_rounded(std), inside, strict=True)),
     )  # fmt: skip
+
+
+def _sobol(axes: int, number: int) -> np.ndarray:
+    """Quasi-random points of the unit cube, (point, axis)."""
+    from scipy.stats import qmc  # a third of the time that the API takes to start, which has no use for it until then
+
+    return np.asarray(qmc.Sobol(axes, scramble=False).random(number))
 
 
 def _rounded(values: np.ndarray) -> tuple[float, ...]:
