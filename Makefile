@@ -30,6 +30,17 @@ check: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@$(MAKE) --no-print-directory docs
+
+# The pages as a site, in build/site: every link and reference holds, and no request to another host is made.
+.PHONY: docs
+docs: $(STAMP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+
+# Every command and snippet of the pages, the searches too; minutes.
+.PHONY: docs-test
+docs-test: $(STAMP)
+	OMP_NUM_THREADS=1 VI3NR_DOCS=all $(BIN)/python -m pytest tests/service/test_documents.py
 	$(BIN)/python deploy/audit.py
 
 .PHONY: serve
