@@ -30,6 +30,7 @@ check: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python deploy/audit.py
 	@$(MAKE) --no-print-directory docs
 
 # The pages as a site, in build/site: every link and reference holds, and no request to another host is made.
@@ -41,7 +42,6 @@ docs: $(STAMP)
 .PHONY: docs-test
 docs-test: $(STAMP)
 	OMP_NUM_THREADS=1 VI3NR_DOCS=all $(BIN)/python -m pytest tests/service/test_documents.py
-	$(BIN)/python deploy/audit.py
 
 .PHONY: serve
 serve: $(STAMP)
