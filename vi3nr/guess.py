@@ -56,12 +56,13 @@ class _Habit:
     bandwidth: float  # multiplies the signal's extent, see _extent
     share_first: float
     share_range: tuple[float, float]
+    bump: bool = False
 
 
 _HABITS = {
-    "gaussian": _Habit(0.02, 2.5, 1.7, 0.6, (0.0, 0.9)),
+    "gaussian": _Habit(0.02, 2.5, 1.7, 0.6, (0.0, 0.9), bump=True),
     "sine": _Habit(1 / 50, 0.5, 2.3, 0.3, (0.0, 0.8)),
-    "sinc": _Habit(0.02, 2.5, 1.7, 0.6, (0.0, 0.9)),
+    "sinc": _Habit(0.02, 2.5, 1.7, 0.6, (0.0, 0.9), bump=True),
 }
 # Where to look first, as factors of the habit: sigma_a, rho, bandwidth; and what is added to the share. ``None``: the
 # rho of the theory's own sigma_p.
@@ -123,7 +124,7 @@ def start_points(
 
 def _is_bump_on_sound(habit: _Habit, signals: Signals) -> bool:
     first = signals if isinstance(signals, Signal) else signals[0]
-    return first.coordinates.shape[1] == 1 and habit.bandwidth == _HABITS["gaussian"].bandwidth
+    return habit.bump and first.coordinates.shape[1] == 1
 
 
 def one_sigma_p_points(

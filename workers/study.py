@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from vi3nr.activations import family_of
-from vi3nr.ensemble.held_out import parted
+from vi3nr.ensemble.held_out import check_points
 from vi3nr.ensemble.interface import Progress
 from vi3nr.signals import Signal
 from workers.events import Event, Run
@@ -193,7 +193,7 @@ def _family_program(
     fitted = signals[: len(signals) - plan.held_out_signals]
     points = max(len(signal.values) for signal in signals)
     for signal in signals:
-        parted(signal, plan.training.held_out)  # refuses what is too small
+        check_points(signal, plan.training.held_out)
     setting = Setting(
         plan.study_id, family.family, signal_keys, len(fitted), widths, plan.training, plan.objective, points
     )  # fmt: skip

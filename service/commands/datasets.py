@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from service.commands.options import Json, KeyFile, Url, print_json
+from service.commands.options import Json, KeyFile, Url, print_deleted, print_json
 from service.commands.places import running_service
 
 if TYPE_CHECKING:
@@ -105,10 +105,7 @@ def delete(
     with running_service(url, key_file) as client:
         for dataset_id in dataset_ids:
             client.delete_dataset(dataset_id)
-    if as_json:
-        print_json({"deleted": dataset_ids})
-    else:
-        typer.echo(f"deleted: {', '.join(dataset_ids)}")
+    print_deleted(dataset_ids, as_json)
 
 
 def _print_dataset(dataset: DatasetAnswer) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -21,6 +22,7 @@ __all__ = [
     "Url",
     "families_beginning",
     "parameters_of",
+    "print_deleted",
     "print_json",
     "refuse",
     "sentence_of",
@@ -94,6 +96,14 @@ def _field(location: tuple[int | str, ...], prefix: str) -> str:
 def print_json(data: Any) -> None:
     """On standard output, nothing else of which is written there."""
     typer.echo(json.dumps(data, indent=2, default=str, allow_nan=False))
+
+
+def print_deleted(ids: Sequence[str], as_json: bool) -> None:
+    """What a command has deleted."""
+    if as_json:
+        print_json({"deleted": list(ids)})
+    else:
+        typer.echo(f"deleted: {', '.join(ids)}")
 
 
 def refuse(message: str, status: int = WRONG) -> NoReturn:

@@ -21,7 +21,7 @@ from service.commands.asking import (
     Width,
     request_of,
 )
-from service.commands.options import Json, KeyFile, Url, print_json
+from service.commands.options import Json, KeyFile, Url, print_deleted, print_json
 from service.commands.places import running_service
 from service.exit_statuses import BAD_NEWS, INTERRUPTED
 from service.states import StudyState
@@ -144,10 +144,7 @@ def delete(study_ids: StudyIds, url: Url = HERE, key_file: KeyFile = None, as_js
     with running_service(url, key_file) as client:
         for study_id in study_ids:
             client.delete_study(study_id)
-    if as_json:
-        print_json({"deleted": study_ids})
-    else:
-        typer.echo(f"deleted: {', '.join(study_ids)}")
+    print_deleted(study_ids, as_json)
 
 
 def _waited(client: Client, study_id: str) -> StudyAnswer:

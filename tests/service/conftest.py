@@ -17,6 +17,7 @@ from starlette.testclient import TestClient
 from service.app import create_app
 from service.blobs import BlobStore
 from service.database import make_engine, upgrade
+from service.keys import KeyRing
 from service.settings import Settings
 from service.store import Store
 from vi3nr.signals import image_signal
@@ -101,3 +102,20 @@ def live(tmp_path_factory: pytest.TempPathFactory, upgraded: Path) -> Iterator[L
 
     with live_service(tmp_path_factory.mktemp("live"), upgraded) as service:
         yield service
+
+
+@pytest.fixture
+def guarded(tmp_path: Path, upgraded: Path) -> Settings:
+    """Settings of a service with keys on, over an upgraded database."""
+    made = Settings(data_dir=tmp_path / "data", require_keys=True)
+    made.data_dir.mkdir()
+    shutil.copy(upgraded, made.data_dir / "vi3nr.db")
+    return made
+
+
+@pytest.fixture
+def ring(guarded: Settings) -> Iterator[KeyRing]:
+    """The keys of that service."""
+    engine = make_engine(guarded.url)
+    yield KeyRing(engine)
+    engine.dispose()

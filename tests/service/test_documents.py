@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-import numpy as np
 import pytest
 import typer.main
-from documents import PAGES, ROOT, blocks, commands, inline_commands
-from live_service import LiveService, a_picture
+from documents import PAGES, ROOT, answers_beside, blocks, commands, files_beside, inline_commands
+from live_service import LiveService
 from typer.testing import CliRunner
 
 from service.commands import app
@@ -67,24 +66,12 @@ def study(live: LiveService) -> str:
 def folder(live: LiveService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder to work in, with the files that the pages name."""
     monkeypatch.chdir(tmp_path)
-    files(tmp_path)
+    files_beside(tmp_path)
     (tmp_path / ".curlrc").write_text(f'header = "Authorization: Bearer {live.key}"\n')
     environment = {"CURL_HOME": tmp_path, "VI3NR_URL": live.url, "VI3NR_API_KEY": live.key}
     for variable, value in environment.items():
         monkeypatch.setenv(variable, str(value))
     return tmp_path
-
-
-def files(folder: Path) -> None:
-    """Small stand-ins for the files that the pages name."""
-    import soundfile
-    import trimesh
-
-    (folder / "photo.png").write_bytes(a_picture())
-    times = np.arange(44100 * 14) / 44100
-    soundfile.write(folder / "song.flac", 0.5 * np.sin(2 * np.pi * 440 * times), 44100)
-    np.save(folder / "scan.npy", np.random.default_rng(0).uniform(-1000, 1000, (4, 5, 6)))
-    trimesh.creation.icosphere(subdivisions=1).export(folder / "bunny.stl")
 
 
 @contextmanager
@@ -101,7 +88,7 @@ def nothing_queued(live: LiveService) -> Iterator[None]:
 @pytest.mark.parametrize("page", [page for page in PYTHON if page.name not in OWN], ids=name)
 def test_python_blocks_run_in_order(page: Path, live: LiveService, study: str, folder: Path) -> None:
     """In one namespace for the page, beside the files that commands of the pages would have made."""
-    prepare(folder)
+    answers_beside(folder)
     names: dict[str, Any] = {"__name__": page.stem}
     code = [block.text for block in blocks(page) if block.language == "python"]
     with nothing_queued(live), live.runner():
@@ -111,16 +98,6 @@ def test_python_blocks_run_in_order(page: Path, live: LiveService, study: str, f
                 for long, short in QUICKER.items():
                     text = text.replace(long, short)
             exec(compile(text, f"{name(page)}, block {number + 1}", "exec"), names)
-
-
-def prepare(folder: Path) -> None:
-    """The config that ``make demo`` and ``vi3nr search`` write."""
-    from vi3nr import activation, vi3nr_config
-
-    config = vi3nr_config(activation("sine", omega=40), (2, 16, 16, 3)).to_json()
-    (folder / "vi3nr-demo").mkdir()
-    for place in ("vi3nr-demo/best-sine.json", "best.json"):
-        (folder / place).write_text(config)
 
 
 @pytest.mark.parametrize("page", SHELL, ids=name)

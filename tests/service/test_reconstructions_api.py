@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 from encoders import a_tone, a_volume, npy, sound
+from live_service import SMALL, a_picture
 from PIL import Image
 from starlette.testclient import TestClient
 
@@ -25,23 +26,6 @@ from service.store import Store
 from workers.engine import Engine
 from workers.pool_local import LocalPool
 from workers.storage import open_storage
-
-SMALL = {
-    "activations": [{"family": "gaussian"}],
-    "network": {"width": 8, "hidden_layers": 1},
-    "training": {"steps": 30},
-    "search": {"trials": 2},
-    "confirm": {"finalists": 1, "seeds": 2},
-    "baselines": ["pytorch_default"],
-}
-
-
-def a_picture() -> bytes:
-    rows, columns = np.mgrid[0:10, 0:12] / 12
-    target = io.BytesIO()
-    Image.fromarray((np.stack([rows, columns, rows * columns], axis=-1) * 255).astype(np.uint8)).save(target, "PNG")
-    return target.getvalue()
-
 
 FILES: dict[str, Callable[[], bytes]] = {
     "image": a_picture,

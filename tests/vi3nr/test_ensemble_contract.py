@@ -1,10 +1,10 @@
-"""What every executor of ``Ensemble`` promises. A new executor joins by a line in ``EXECUTORS``."""
+"""What every executor of ``Ensemble`` promises."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -12,42 +12,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_ensembles import EXECUTORS, RECIPES, SIGMA_A, SIGNAL, WIDTHS, Executor, a_member, an_ensemble
 
-from vi3nr.activations import activation
-from vi3nr.baselines import baseline_config
 from vi3nr.ensemble.batches import BatchOrder
-from vi3nr.ensemble.cpu import CpuEnsemble, one_thread
-from vi3nr.ensemble.interface import WORST_SCORE, Ensemble, Member, MemberState, Progress, Recipe
-from vi3nr.ensemble.reference import ReferenceEnsemble
-from vi3nr.ensemble.stacked import StackedEnsemble
+from vi3nr.ensemble.cpu import one_thread
+from vi3nr.ensemble.interface import WORST_SCORE, Member, Progress, Recipe
 from vi3nr.initialisers import draw_parameters, generator_for
 from vi3nr.metrics import psnr
-from vi3nr.signals import Signal
-
-WIDTHS = (2, 12, 10, 11, 3)
-SIGMA_A = {"gaussian": 0.3, "sine": 0.1, "sinc": 0.2, "tanh": 0.5, "sigmoid": 0.3, "relu": 1.0}
-SIGMA_A |= {"gelu": 0.5, "gabor": 0.3, "finer": 1.0, "exp(-x**2) * cos(3*x)": 0.5}  # the last has no compiled loop
-RECIPES = {
-    "full batch": Recipe(steps=30),
-    "minibatch": Recipe(steps=30, batch_size=64),
-    "full batch, cosine": Recipe(steps=30, schedule="cosine"),
-    "minibatch, cosine": Recipe(steps=30, batch_size=64, schedule="cosine"),
-}
-
-
-@dataclass(frozen=True)
-class Executor:
-    """How to make one, and how far a member's numbers may move with its slot and neighbours (0: not one bit)."""
-
-    make: Callable[..., Ensemble]
-    drift: float
-
-
-EXECUTORS = {
-    "reference": Executor(ReferenceEnsemble, 0.0),
-    "cpu": Executor(CpuEnsemble, 0.0),
-    "stacked": Executor(StackedEnsemble, 2e-5),  # products of other sizes add up in another order
-}
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -60,26 +31,6 @@ def _on_one_thread() -> Iterator[None]:
 @pytest.fixture(params=EXECUTORS)
 def executor(request: pytest.FixtureRequest) -> Executor:
     return EXECUTORS[request.param]
-
-
-def a_signal(points: int = 150) -> Signal:
-    rng = np.random.default_rng(5)
-    x = rng.uniform(-1, 1, (points, 2)).astype(np.float32)
-    y = np.stack([np.sin(3 * x[:, 0]), np.cos(2 * x[:, 1]), x[:, 0] * x[:, 1]], axis=1).astype(np.float32)
-    return Signal(x, y, "image", (points,))
-
-
-SIGNAL = a_signal()
-
-
-def a_member(key: str = "a", family: str = "gaussian", seed: int = 1, rate: float = 1e-3, until: int = 30) -> Member:
-    config = baseline_config("xavier", activation(family, SIGMA_A[family]), WIDTHS)
-    return Member(key, config, seed, rate, until)
-
-
-def an_ensemble(executor: Executor, recipe: Recipe = RECIPES["minibatch"], *, capacity: int = 1, **options) -> Ensemble:
-    options = {"widths": WIDTHS, "family": "gaussian"} | options
-    return executor.make(SIGNAL, recipe=recipe, capacity=capacity, **options)
 
 
 def train(executor: Executor, member: Member, recipe: Recipe = RECIPES["minibatch"], **options) -> Progress:
@@ -265,55 +216,6 @@ def test_the_best_score_remembers_when_it_was(executor: Executor) -> None:
         best = max(reports[:end], key=lambda progress: progress.score)
         assert (reports[end - 1].best_score, reports[end - 1].best_step) == (best.score, best.step)
     assert [progress.step for progress in reports] == list(range(1, 17))
-
-
-def _state(count: int) -> MemberState:
-    zeros = np.zeros(count, dtype=np.float32)
-    return MemberState(3, zeros, zeros, zeros, 0.0, 3)
-
-
-@pytest.mark.parametrize(
-    ("member", "sentence"),
-    [
-        (a_member("b", family="sine"), "family 'sine'"),
-        (replace(a_member("b"), config=baseline_config("xavier", activation("gaussian", 0.1), (2, 5, 5, 3))), "widths"),
-        (replace(a_member("b"), start=_state(7)), "parameters"),
-        (a_member("a"), "a slot already"),
-    ],
-)
-def test_a_member_that_does_not_fit_is_refused(executor: Executor, member: Member, sentence: str) -> None:
-    """Another family, other widths, a start of the wrong size or a key that is seated raise ValueError, and nothing
-    changes.
-    """
-    ensemble = an_ensemble(executor, capacity=2)
-    ensemble.admit(a_member("a"))
-    with pytest.raises(ValueError, match=sentence):
-        ensemble.admit(member)
-    assert ensemble.free_slots == 1
-
-
-def test_a_full_ensemble_admits_nobody(executor: Executor) -> None:
-    """ValueError names the member that finds no slot."""
-    ensemble = an_ensemble(executor)
-    ensemble.admit(a_member("a"))
-    with pytest.raises(ValueError, match="'b' finds no free slot"):
-        ensemble.admit(a_member("b"))
-
-
-@pytest.mark.parametrize(
-    ("change", "sentence"),
-    [
-        ({"widths": (3, 8, 3)}, "do not fit a signal from 2 to 3"),
-        ({"recipe": Recipe(10, optimizer="sgd")}, "sgd"),
-        ({"recipe": Recipe(10, schedule="linear")}, "linear"),
-        ({"recipe": Recipe(10, batch_size=0)}, "batch_size .* got 0"),
-        ({"capacity": 0}, "capacity .* got 0"),
-    ],
-)
-def test_what_no_executor_can_do_is_refused_at_once(executor: Executor, change: dict, sentence: str) -> None:
-    """ValueError when the ensemble is made, not when it trains."""
-    with pytest.raises(ValueError, match=sentence):
-        an_ensemble(executor, **change)
 
 
 def test_the_same_points_are_not_seen_twice_in_an_epoch() -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from test_ensemble_contract import EXECUTORS, WIDTHS, Executor, a_member, a_signal
+from small_ensembles import EXECUTORS, Executor, a_member, a_signal, an_ensemble
 
 from vi3nr.ensemble.held_out import parted
 from vi3nr.ensemble.interface import Recipe
@@ -18,10 +18,6 @@ from vi3nr.networks import INR
 @pytest.fixture(params=EXECUTORS)
 def executor(request: pytest.FixtureRequest) -> Executor:
     return EXECUTORS[request.param]
-
-
-def an_ensemble(executor, recipe, signal):
-    return executor.make(signal, recipe=recipe, capacity=1, widths=WIDTHS, family="gaussian")
 
 
 HELD_OUT = {"full": Recipe(30, held_out=0.3), "minibatch": Recipe(30, batch_size=32, held_out=0.3)}
@@ -42,7 +38,7 @@ def test_nothing_is_trained_on_points_that_are_held_out(executor: Executor, reci
         values = signal.values.copy()
         values[changed] *= -0.5
         one = replace(signal, values=values)
-        ensemble = an_ensemble(executor, HELD_OUT[recipe], one)
+        ensemble = an_ensemble(executor, HELD_OUT[recipe], signal=one)
         ensemble.admit(member)
         reports = [report for _ in range(3) for report in ensemble.advance(10)]
         outcomes.append(reports[-1])
@@ -62,4 +58,4 @@ def test_nothing_is_trained_on_points_that_are_held_out(executor: Executor, reci
 def test_a_share_that_holds_out_nothing_or_all_is_refused(executor: Executor, share: float) -> None:
     """With the number that was given."""
     with pytest.raises(ValueError, match=str(share)):
-        an_ensemble(executor, Recipe(30, held_out=share), a_signal())
+        an_ensemble(executor, Recipe(30, held_out=share))

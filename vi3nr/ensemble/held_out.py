@@ -6,11 +6,18 @@ import numpy as np
 
 from vi3nr.signals import Signal
 
-__all__ = ["FEWEST", "parted"]
+__all__ = ["check_points", "parted"]
 
 FEWEST = 4  # points of a signal of which some are held out
 
 SEED = 0x484F4C44  # one split for all members, seeds and studies: scores are compared over the same points
+
+
+def check_points(signal: Signal, held_out: float | None) -> None:
+    """Raise ValueError for a signal that is too small to hold points out, where that is asked for."""
+    points = len(signal.values)
+    if held_out is not None and points < FEWEST:
+        raise ValueError(f"a signal of {points} points is too small to hold some out: {FEWEST} are needed")
 
 
 def parted(signal: Signal, held_out: float | None) -> tuple[Signal, Signal]:
@@ -25,9 +32,8 @@ def parted(signal: Signal, held_out: float | None) -> tuple[Signal, Signal]:
     """
     if held_out is None:
         return signal, signal
+    check_points(signal, held_out)
     points = len(signal.values)
-    if points < FEWEST:
-        raise ValueError(f"a signal of {points} points is too small to hold some out: {FEWEST} are needed")
     mixed = np.random.default_rng(SEED).permutation(points)
     count = min(max(round(held_out * points), 2), points - 2)
     return _part(signal, np.sort(mixed[count:])), _part(signal, np.sort(mixed[:count]))
