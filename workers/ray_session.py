@@ -99,14 +99,19 @@ class RaySession:
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def _start_local(self, cpus: int | None) -> None:
-        self.ray.init(
-            address="local",
-            num_cpus=cpus,
-            include_dashboard=False,
-            object_store_memory=OBJECT_STORE,
-            _temp_dir=str(self.directory),
-            **QUIET,
-        )
+        try:
+            self.ray.init(
+                address="local",
+                num_cpus=cpus,
+                include_dashboard=False,
+                object_store_memory=OBJECT_STORE,
+                _temp_dir=str(self.directory),
+                **QUIET,
+            )
+        except Exception as error:  # Ray raises bare ones for a node that is not up within its time
+            raise RuntimeError(
+                f"a local Ray could not be started; is the machine too busy? Ray says: {error}"
+            ) from error
 
     def _join(self, address: str, node_ip: str | None) -> None:
         """Start the node and connect to it: of several nodes on this machine it is the one with our directory.

@@ -65,6 +65,19 @@ def test_a_process_learns_that_its_own_node_is_dead(own: dict[str, object]) -> N
         session.nodes()
 
 
+def test_a_local_ray_that_does_not_come_up_is_told_in_a_sentence(tmp_path: Path) -> None:
+    """Ray raises a bare exception then, which no command line would catch."""
+
+    def init(**_: object) -> None:
+        raise Exception("The current node timed out during startup.")
+
+    session = RaySession.__new__(RaySession)
+    session.directory = tmp_path
+    session.ray = SimpleNamespace(init=init)
+    with pytest.raises(RuntimeError, match=r"could not be started.*timed out during startup"):
+        session._start_local(None)
+
+
 def test_a_node_trains_on_its_gpus_or_else_on_its_cores() -> None:
     """Each living node offers its GPUs if it has some, else its cores; the head and a runner's own node nothing."""
     resources = {
