@@ -38,8 +38,8 @@ def run_api(settings: Settings, host: str, port: int, fd: int | None) -> None:
     from service.app import create_app
 
     end_with_parent()
-    set_up(settings.log_format)
     _check(settings, host, fd)
+    set_up(settings.log_format)
     app = create_app(settings)
     config = uvicorn.Config(
         app, host=host, port=port, fd=fd, log_level="info", access_log=False, log_config=None, server_header=False,
@@ -129,6 +129,7 @@ def run_dashboard(settings: Settings, host: str, port: int, fd: int | None) -> N
     from service.dashboard import serve_dashboard
 
     _check(settings, host, fd)
+    set_up(settings.log_format)
     listener = socket.create_server((host, port)) if fd is None else socket.socket(fileno=fd)
     serve_dashboard(settings, listener)
 

@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.testclient import TestClient
 
 from service.app import create_app
 from service.blobs import BlobStore
 from service.settings import Settings
 from service.states import FINISHED, TRANSITIONS, StudyState
+from service.store import Store
 
 SERVE = """
 import json, sys
@@ -65,6 +67,20 @@ def test_a_database_that_is_gone_is_a_503_problem(tmp_path: Path) -> None:
         assert answer.status_code == 503
         assert answer.headers["content-type"] == "application/problem+json"
         assert "retry-after" in answer.headers
+
+
+def test_a_database_whose_connections_are_all_taken_is_a_503(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be that every request waits for a server that hangs: try again."""
+
+    def taken(*_: object) -> None:
+        raise PoolTimeoutError("QueuePool limit of size 5 overflow 10 reached")
+
+    monkeypatch.setattr(Store, "studies", taken)
+    answer = client.get("/v1/studies")
+    assert (answer.status_code, answer.json()["type"]) == (503, "urn:vi3nr:problem:unavailable")
+    assert "retry-after" in answer.headers
 
 
 OTHERWISE = {  # what is no JSON
@@ -125,6 +141,7 @@ def test_a_full_disk_is_told_as_such(
     monkeypatch.setattr(BlobStore, "put", put)
     answer = client.post("/v1/datasets", files={"files": ("a.png", encode(), "image/png")})
     assert answer.status_code == status
+    assert answer.json()["type"] == f"urn:vi3nr:problem:{'disk-full' if status == 507 else 'internal'}"
     assert answer.headers["content-type"] == "application/problem+json"
     assert ("retry-after" in answer.headers) == (status == 507)
     assert client.get("/v1/datasets").json()["items"] == []

@@ -111,6 +111,10 @@ def test_lists_show_what_was_asked_for(client: TestClient, dataset_id: str, home
     assert {error["field"] for error in wrong["errors"]} == {"state[0]", "created_after"}
     assert len(client.get("/v1/datasets", params={"kind": "image"}).json()["items"]) == 2
     assert client.get("/v1/datasets", params={"kind": "sound"}).json()["items"] == []
+    newest = client.get(f"/v1/datasets/{other}").json()["created"]
+    for word, seen in (("created_after", []), ("created_before", [dataset_id])):
+        listed_so = client.get("/v1/datasets", params={word: newest}).json()["items"]
+        assert [item["id"] for item in listed_so] == seen
 
 
 def test_every_limit_is_told_and_kept(settings: Settings, client: TestClient, dataset_id: str) -> None:

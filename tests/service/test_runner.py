@@ -1,5 +1,8 @@
 """The runner: what it holds it records, what it lost it drops, what it cannot do fails with a sentence."""
 
+import errno
+import json
+import logging
 import threading
 
 import numpy as np
@@ -12,8 +15,9 @@ from benchmarks.idle_trainer import IdleTrainer
 from service import store as store_module
 from service.blobs import BlobStore
 from service.database import make_engine, upgrade
+from service.logs import JsonLines
 from service.runner import MAX_CLAIMS, Runner
-from service.states import StudyState
+from service.states import FINISHED, StudyState
 from service.store import Store, new_id
 from vi3nr.ensemble.interface import Recipe
 from vi3nr.signals import image_signal
@@ -68,13 +72,33 @@ def house(tmp_path):
     house.storage.engine.dispose()
 
 
-def test_studies_are_completed_side_by_side(house):
-    """Two queued studies end with an answer each, their runs recorded."""
+def test_studies_are_completed_side_by_side(house, caplog):
+    """Two queued studies end with an answer each, their runs recorded. The log names study, family and trial."""
+    caplog.set_level(logging.INFO)
     ids = [house.add(tiny_plan()) for _ in range(2)]
     house.runner().run(threading.Event(), lambda: all(house.state(i) is StudyState.COMPLETED for i in ids))
     for study_id in ids:
         assert house.store.result(study_id).families[0].trials == 5
         assert {run.kind for run in house.store.runs(study_id)} == {"finalist", "baseline", "theory"}
+        lines = [json.loads(JsonLines().format(record)) for record in caplog.records]
+        mine = [line for line in lines if study_id in line["message"]]
+        assert all(line["study_id"] == study_id for line in mine)
+        assert {(line["family"], line["trial"]) for line in mine if "trial" in line["message"]} == {
+            ("gaussian", number) for number in range(5)
+        }
+
+
+def test_a_full_disk_costs_the_pictures_and_not_the_answer(house, monkeypatch):
+    """What the report shows cannot be kept: the study is completed all the same."""
+    study_id = house.add(tiny_plan())
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(BlobStore, "put", full)
+    house.runner().run(threading.Event(), lambda: house.state(study_id) in FINISHED)
+    assert house.state(study_id) is StudyState.COMPLETED
+    assert house.store.result(study_id).keepsake is None
 
 
 def test_stopping_gives_the_studies_back(house):
