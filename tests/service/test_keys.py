@@ -176,6 +176,8 @@ def test_a_key_may_ask_so_often_and_no_oftener(client: TestClient, key_of: Any) 
     refused = client.get("/v1/studies", headers=ann)
     assert (refused.status_code, refused.json()["type"]) == (429, "urn:vi3nr:problem:rate-limited")
     assert 1 <= int(refused.headers["retry-after"]) <= 10
+    (error,) = refused.json()["errors"]
+    assert (error["field"], error["value"]) == ("requests_per_minute", "'more than 6'")
     assert client.get("/v1/studies", headers=bob).status_code == 200
 
 
