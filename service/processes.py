@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from service.allocator import hand_memory_back
+from service.allocator import share_arenas
 from service.binding import check_binding, check_listener
 from service.lifeline import end_with_parent
 from service.logs import set_up
@@ -38,7 +38,7 @@ def run_api(settings: Settings, host: str, port: int, fd: int | None) -> None:
 
     from service.app import create_app
 
-    hand_memory_back()
+    share_arenas()
     end_with_parent()
     _check(settings, host, fd)
     set_up(settings.log_format)

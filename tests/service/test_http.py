@@ -80,6 +80,7 @@ def test_what_has_not_changed_is_not_sent_again(client: TestClient, dataset_id: 
         for sent in (tag, f'"x", W/{tag}', "*"):
             answer = client.get(path, headers={"If-None-Match": sent})
             assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", tag)
+            assert answer.headers["cache-control"] == "private, no-cache"
         assert client.get(path, headers={"If-None-Match": '"x"'}).status_code == 200
 
 

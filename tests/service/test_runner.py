@@ -83,6 +83,7 @@ def test_studies_are_completed_side_by_side(house, caplog):
         lines = [json.loads(JsonLines().format(record)) for record in caplog.records]
         mine = [line for line in lines if study_id in line["message"]]
         assert all(line["study_id"] == study_id for line in mine)
+        assert mine[-1]["message"] == f"study {study_id} is completed"
         assert {(line["family"], line["trial"]) for line in mine if "trial" in line["message"]} == {
             ("gaussian", number) for number in range(5)
         }
@@ -165,6 +166,14 @@ def test_a_study_that_no_runner_survives_is_given_up(house):
         assert house.store.claim("dies", EXPIRED) is not None
     house.runner().run(threading.Event(), lambda: house.state(study_id) is StudyState.FAILED)
     assert str(MAX_CLAIMS) in house.store.study(study_id).error
+
+
+def test_a_runner_without_devices_leaves_the_queue_to_others(house):
+    """Its trainers may all be gone: a study waits for whoever can train it."""
+    study_id = house.add(tiny_plan())
+    engine = Engine(LocalPool(devices=0), house.storage)
+    Runner(house.store, house.blobs, engine, owner="bare", lease_seconds=LONG).turn(0.0)
+    assert house.state(study_id) is StudyState.QUEUED
 
 
 def test_several_runners_share_the_studies(house):

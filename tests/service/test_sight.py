@@ -11,7 +11,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Engine, text
 from starlette.testclient import TestClient
-from studies_to_store import claimed, queued
+from studies_to_store import ask, claimed, queued
 
 from service.app import create_app
 from service.database import make_engine
@@ -91,9 +91,14 @@ def test_request_ids_are_given_or_made(client: TestClient) -> None:
     assert len(made) == 3
 
 
-def test_log_lines_are_json_with_ids(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
-    """A request's line has its id, path without query, status and study; a trial's has study, family and number."""
+def test_log_lines_are_json_with_ids(client: TestClient, dataset_id: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A request's line has its id, path without query, status and study, which one that makes a study has too; a
+    trial's has study, family and number.
+    """
     caplog.set_level(logging.INFO)
+    made = ask(client, dataset_id).json()["id"]
+    assert [record.study_id for record in caplog.records if record.name == "service.requests"] == [made]
+    caplog.clear()
     client.get("/v1/studies/abc?x=secret", headers={"X-Request-ID": "r1"})
     token = request_id.set("r1")
     lines = [json.loads(JsonLines().format(record)) for record in caplog.records if record.name == "service.requests"]
@@ -164,6 +169,9 @@ def test_metrics_tell_what_happened(engine: Engine, store: Store) -> None:
     assert bars == sorted(bars), "each bar counts all that are quicker"
     assert bars[-1] == 1
     assert found["vi3nr_runner_segment_seconds_sum{runner=host:1}"] > 0
+    Figures(Board(engine), "host:1", pool.figures).tell(held=0)
+    found = samples(generate_latest(Metrics(store, Board(engine)).registry).decode())
+    assert found["vi3nr_runner_slots_in_use{runner=host:1}"] == 0, "nobody trains"
 
 
 def test_metrics_over_http(client: TestClient, dataset_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
