@@ -108,8 +108,8 @@ def _identify(rooms: Rooms, headers: Headers, method: str) -> Caller:
     seconds = rooms.rate_limit.wait(caller.owner, caller.per_minute)
     if seconds:
         more, message = f"more than {caller.per_minute}", f"is too many for this key: wait {seconds} s"
-        headers = {"Retry-After": str(seconds)}
-        raise Problem.of_field("requests_per_minute", more, message, 429, headers=headers, kind="rate-limited")
+        later = {"Retry-After": str(seconds)}
+        raise Problem.of_field("requests_per_minute", more, message, 429, headers=later, kind="rate-limited")
     return caller
 
 
