@@ -106,6 +106,9 @@ def test_a_scope_is_enough_for_what_it_includes(client: TestClient, encode: Enco
         assert answer.status_code == 403
         assert answer.json()["type"] == "urn:vi3nr:problem:scope"
         assert "'write'" in answer.json()["detail"]
+    assert [client.get("/metrics", headers=key).status_code for key in (reader, writer, key_of("admin"))] == [
+        403, 403, 200,
+    ]  # fmt: skip
 
 
 def test_what_belongs_to_another_key_is_not_there(client: TestClient, encode: Encode, key_of: Any) -> None:
