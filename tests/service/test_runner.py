@@ -156,7 +156,7 @@ def test_a_missing_blob_fails_the_study_with_a_sentence(house, tmp_path):
         if blob.is_file():
             blob.unlink()
     house.runner().run(threading.Event(), lambda: house.state(study_id) is StudyState.FAILED)
-    assert "could not begin" in house.store.study(study_id).error
+    assert "could not begin: the dataset's data is gone" in house.store.study(study_id).error
 
 
 def test_a_study_that_no_runner_survives_is_given_up(house):
@@ -227,6 +227,20 @@ def test_a_database_that_is_away_for_a_moment_changes_nothing(house, away):
         away[:] = [0]
     assert house.state(study_id) is StudyState.COMPLETED, house.store.study(study_id).error
     assert house.store.result(study_id).families[0].trials == 5
+
+
+def test_a_database_that_goes_away_while_a_study_begins_does_not_fail_it(house, monkeypatch):
+    """It is back by the time at which the failure could be written: the study is nobody's failure all the same."""
+    study_id = house.add(tiny_plan())
+
+    def refuse(*_):
+        raise OperationalError("SELECT", {}, Exception("server closed the connection unexpectedly"))
+
+    monkeypatch.setattr("workers.storage.time.sleep", lambda _: None)
+    monkeypatch.setattr(Store, "runs", refuse)
+    with pytest.raises(StorageUnavailableError):
+        house.runner().run(threading.Event())
+    assert house.state(study_id) is StudyState.RUNNING
 
 
 def test_a_database_that_stays_away_ends_the_runner_and_not_the_study(house, away):
