@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from service.allocator import share_arenas
+from service.allocator import hand_memory_back
 from service.binding import check_binding, check_listener
 from service.lifeline import end_with_parent
 from service.logs import set_up
@@ -34,11 +34,11 @@ DATABASE_SECONDS = 1.0  # between two looks at a database that is not ready
 
 def run_api(settings: Settings, host: str, port: int, fd: int | None) -> None:
     """Serve HTTP until SIGTERM."""
+    hand_memory_back()  # before anything that it imports takes some
     import uvicorn
 
     from service.app import create_app
 
-    share_arenas()
     end_with_parent()
     _check(settings, host, fd)
     set_up(settings.log_format)
