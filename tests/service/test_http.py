@@ -34,6 +34,11 @@ def test_the_same_idempotency_key_gives_the_same_study(client: TestClient, datas
         {"field": "Idempotency-Key", "value": "'k1'", "message": "was used for another request: take a new one"}
     ]
     assert len(client.get("/v1/studies").json()["items"]) == 2
+    there = ask(client, dataset_id, reuse=True).json()["id"]
+    assert ask(client, dataset_id, "k3", reuse=True).json()["id"] == there
+    assert ask(client, dataset_id, "k3", search={"trials": 3}).status_code == 422, (
+        "it counts where nothing was made too"
+    )
 
 
 def test_twenty_at_once_under_one_key_make_one_study(store: Store) -> None:
