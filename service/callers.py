@@ -107,8 +107,9 @@ def _identify(rooms: Rooms, headers: Headers, method: str) -> Caller:
     caller = _caller_of(find_key(rooms.keys, headers, method), rooms.settings)
     seconds = rooms.rate_limit.wait(caller.owner, caller.per_minute)
     if seconds:
-        sentence = f"this key may make {caller.per_minute} requests a minute: wait {seconds} s"
-        raise Problem(429, sentence, headers={"Retry-After": str(seconds)}, kind="rate-limited")
+        more, message = f"more than {caller.per_minute}", f"is too many for this key: wait {seconds} s"
+        later = {"Retry-After": str(seconds)}
+        raise Problem.of_field("requests_per_minute", more, message, 429, headers=later, kind="rate-limited")
     return caller
 
 

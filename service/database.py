@@ -62,7 +62,7 @@ def _clock_postgresql(_element: clock, _compiler: SQLCompiler, **_: Any) -> str:
 
 def make_engine(url: str) -> Engine:
     """An engine for ``sqlite:///path`` or ``postgresql+psycopg://...``; makes the SQLite file's folder if
-    need be.
+    need be. Its errors tell the statement and not the values: those may be secrets, and errors are logged.
 
     Raises:
         ValueError: for another kind of database, or an SQLite database in memory (API and runner must share
@@ -71,15 +71,18 @@ def make_engine(url: str) -> Engine:
     """
     parsed = make_url(url)
     if parsed.get_backend_name() == "postgresql":
-        engine = create_engine(parsed, pool_pre_ping=True)
+        engine = create_engine(parsed, pool_pre_ping=True, hide_parameters=True)
         end_stalled_transactions(engine)
         return engine
     if parsed.get_backend_name() != "sqlite":
-        raise ValueError(f"database_url must begin with sqlite:/// or postgresql+psycopg://, got {url!r}")
+        raise ValueError(
+            f"database_url must begin with sqlite:/// or postgresql+psycopg://, got {parsed.render_as_string()!r}"
+        )
     if not parsed.database or parsed.database == ":memory:":
         raise ValueError(f"database_url must name a file that API and runner can share, got {url!r}")
     Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(parsed, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
+    connecting = {"timeout": BUSY_SECONDS, "check_same_thread": False}
+    engine = create_engine(parsed, connect_args=connecting, hide_parameters=True)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

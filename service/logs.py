@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import threading
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from types import TracebackType
 from typing import Literal
 
 __all__ = ["IDS", "JsonLines", "request_id", "set_up"]
@@ -35,10 +37,20 @@ class JsonLines(logging.Formatter):
 
 
 def set_up(kind: Literal["auto", "json", "text"]) -> None:
-    """Log to stderr from now on; ``auto`` is text on a terminal and JSON elsewhere."""
+    """Log to stderr from now on; ``auto`` is text on a terminal and JSON elsewhere. Also what Python itself would
+    write there: warnings, and errors that nobody caught.
+    """
     handler = logging.StreamHandler()
     if kind == "json" or (kind == "auto" and not sys.stderr.isatty()):
         handler.setFormatter(JsonLines())
     else:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.captureWarnings(True)
+    sys.excepthook = _uncaught
+    threading.excepthook = lambda args: _uncaught(args.exc_type, args.exc_value, args.exc_traceback)
+
+
+def _uncaught(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+    if error is not None and not issubclass(kind, KeyboardInterrupt | SystemExit):
+        logging.getLogger(__name__).critical("an error that nobody caught", exc_info=(kind, error, trace))

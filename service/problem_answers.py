@@ -13,9 +13,21 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 
-from service.problems import BY_STATUS, HIDDEN, MEDIA_TYPE, SECRET, SHOWN, FieldError, Problem, ProblemBody, shown
+from service.problems import (
+    BY_STATUS,
+    HIDDEN,
+    MEDIA_TYPE,
+    SECRET,
+    SHOWN,
+    FieldError,
+    Kind,
+    Problem,
+    ProblemBody,
+    shown,
+)
 
 __all__ = ["add_problem_handlers", "problem_response"]
 
@@ -29,7 +41,7 @@ def problem_response(
     detail: str,
     errors: Sequence[FieldError] = (),
     headers: Mapping[str, str] | None = None,
-    kind: str | None = None,
+    kind: Kind | None = None,
 ) -> Response:
     """The answer itself. ASCII only, so that no received text can break it."""
     body = ProblemBody(
@@ -45,7 +57,8 @@ def add_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http)
-    app.add_exception_handler(OperationalError, _on_database)
+    for error in (OperationalError, PoolTimeoutError):  # no answer, or every connection waits for one
+        app.add_exception_handler(error, _on_database)
     app.add_exception_handler(OSError, _on_system)
     app.add_exception_handler(Exception, _on_surprise)
 

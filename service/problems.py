@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -15,6 +15,7 @@ __all__ = [
     "SECRET",
     "SHOWN",
     "FieldError",
+    "Kind",
     "Problem",
     "ProblemBody",
     "documented",
@@ -24,10 +25,15 @@ __all__ = [
 MEDIA_TYPE = "application/problem+json"
 SHOWN = 200  # characters of a value that an answer repeats
 SECRET, HIDDEN = "secret", "(not shown)"  # a field of this name is repeated nowhere
-# What a problem is called where nothing narrower is said. A type never changes its meaning; docs/service.md lists all.
-BY_STATUS = {
-    400: "bad-request", 401: "no-key", 403: "scope", 404: "not-found", 405: "method", 409: "conflict",
-    413: "too-large", 415: "media-type", 422: "invalid", 429: "quota", 500: "internal", 503: "unavailable",
+# What a problem's type ends with. None ever changes its meaning; docs/service.md says what each means.
+Kind = Literal[
+    "bad-request", "cross-site", "disk-full", "gone", "has-ended", "host", "http", "idempotency-key-reused", "in-use",
+    "internal", "invalid", "max-queued", "max-studies", "media-type", "method", "no-best", "no-file", "no-key",
+    "not-found", "not-json", "rate-limited", "scope", "too-large", "unavailable", "watchers", "webhook-address",
+]  # fmt: skip
+BY_STATUS: dict[int, Kind] = {  # where nothing narrower is said
+    400: "bad-request", 401: "no-key", 403: "scope", 404: "not-found", 405: "method", 413: "too-large",
+    415: "media-type", 422: "invalid", 500: "internal", 503: "unavailable", 507: "disk-full",
 }  # fmt: skip
 
 
@@ -62,11 +68,11 @@ class Problem(Exception):  # noqa: N818 -- RFC 9457 calls it so
         detail: str,
         errors: Sequence[FieldError] = (),
         headers: Mapping[str, str] | None = None,
-        kind: str | None = None,
+        kind: Kind | None = None,
     ) -> None:
         super().__init__(detail)
         self.status, self.detail, self.errors, self.headers = status, detail, tuple(errors), headers
-        self.kind = kind or BY_STATUS[status]
+        self.kind: Kind = kind or BY_STATUS[status]
 
     @classmethod
     def of_field(
@@ -77,7 +83,7 @@ class Problem(Exception):  # noqa: N818 -- RFC 9457 calls it so
         status: int = 422,
         *,
         headers: Mapping[str, str] | None = None,
-        kind: str | None = None,
+        kind: Kind | None = None,
     ) -> Problem:
         """A problem with one field."""
         error = FieldError(field=field, value=shown(value), message=message)

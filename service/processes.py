@@ -16,6 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from service.allocator import hand_memory_back
 from service.binding import check_binding, check_listener
 from service.lifeline import end_with_parent
 from service.logs import set_up
@@ -33,13 +34,14 @@ DATABASE_SECONDS = 1.0  # between two looks at a database that is not ready
 
 def run_api(settings: Settings, host: str, port: int, fd: int | None) -> None:
     """Serve HTTP until SIGTERM."""
+    hand_memory_back()  # before anything that it imports takes some
     import uvicorn
 
     from service.app import create_app
 
     end_with_parent()
-    set_up(settings.log_format)
     _check(settings, host, fd)
+    set_up(settings.log_format)
     app = create_app(settings)
     config = uvicorn.Config(
         app, host=host, port=port, fd=fd, log_level="info", access_log=False, log_config=None, server_header=False,
@@ -129,6 +131,7 @@ def run_dashboard(settings: Settings, host: str, port: int, fd: int | None) -> N
     from service.dashboard import serve_dashboard
 
     _check(settings, host, fd)
+    set_up(settings.log_format)
     listener = socket.create_server((host, port)) if fd is None else socket.socket(fileno=fd)
     serve_dashboard(settings, listener)
 

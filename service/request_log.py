@@ -34,14 +34,15 @@ class RequestLog:
         given = Headers(scope=scope).get("x-request-id", "")
         word = given if GIVEN.fullmatch(given) else secrets.token_hex(8)
         token = request_id.set(word)
-        began, status = time.perf_counter(), 0
+        began, status, location = time.perf_counter(), 0, ""
         answered = began
 
         async def named(message: Message) -> None:
-            nonlocal status, answered
+            nonlocal status, answered, location
             if message["type"] == "http.response.start":
                 status, answered = message["status"], time.perf_counter()
-                MutableHeaders(scope=message)["X-Request-ID"] = word
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-ID"], location = word, headers.get("location", "")
             await send(message)
 
         self._metrics.open.inc()
@@ -55,10 +56,10 @@ class RequestLog:
             await problem_response(500, sentence)(scope, receive, named)
         finally:
             self._metrics.open.dec()
-            self._record(scope, status, answered - began)
+            self._record(scope, status, answered - began, location)
             request_id.reset(token)
 
-    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+    def _record(self, scope: Scope, status: int, seconds: float, location: str) -> None:
         method = scope["method"] if scope["method"] in METHODS else "other"
         route = getattr(scope.get("route"), "path", "none")  # the template: a path of its own would be a label each
         self._metrics.requests.labels(method, route, str(status)).inc()
@@ -69,9 +70,15 @@ class RequestLog:
         facts = {
             "method": method, "path": scope["path"][:200], "status": status, "seconds": round(seconds, 4),
             "key": getattr(caller, "owner", None) or None,
-            "study_id": scope.get("path_params", {}).get("study_id"),
+            "study_id": scope.get("path_params", {}).get("study_id") or _study_at(location),
         }  # fmt: skip
         log.info("%s %s %d", method, ascii(scope["path"][:200])[1:-1], status, extra=facts)
+
+
+def _study_at(location: str) -> str | None:
+    """The id of the study that a request has made or found."""
+    _, found, word = location.partition("/v1/studies/")
+    return word if found else None
 
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")

@@ -60,4 +60,4 @@ def _signal(rooms: Rooms, caller: Caller, dataset_id: str) -> Signal:
     try:
         return Signal.from_bytes(rooms.blobs.get(dataset.blob_key))
     except KeyError:
-        raise Problem(409, "the dataset's bytes are no longer stored: upload it again", kind="data-gone") from None
+        raise Problem(409, "the dataset's bytes are no longer stored: upload it again", kind="gone") from None

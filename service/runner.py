@@ -172,6 +172,8 @@ class Runner:
                 self._notes[study_id] = event.progress
             case StudyCompleted():
                 self._write(self._store.complete, study_id, lease, self._with_keepsake(event))
+                if study_id in self._held:
+                    log.info("study %s is completed", study_id, extra={"study_id": study_id})
                 self._drop(study_id)
             case StudyFailed():
                 log.error("study %s failed: %s", study_id, event.error, extra={"study_id": study_id})
@@ -186,7 +188,7 @@ class Runner:
         try:
             return replace(event.result, keepsake=self._blobs.put(pack(event.exhibits, event.devices)))
         except OSError:
-            log.exception("the pictures of study %s cannot be kept", event.study_id)
+            log.exception("its pictures cannot be kept", extra={"study_id": event.study_id})
             return event.result
 
     def _write(self, write: Callable[..., object], study_id: str, lease: int, *facts: object) -> None:

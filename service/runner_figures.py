@@ -91,7 +91,10 @@ class Figures:
             return
         self._due = time.monotonic() + EVERY_SECONDS
         counted = {"studies_held": held, "trials": dict(self._trials), "studies_ended": dict(self._studies)}
+        figures = {**counted, **self._pool()}
+        if not held:
+            figures["slots_in_use"] = 0  # a study that was cancelled leaves its slots with the next one's first turn
         try:
-            self._board.pin(self._name, {**counted, **self._pool()})
+            self._board.pin(self._name, figures)
         except SQLAlchemyError:
             log.warning("the runner's figures cannot be written now")

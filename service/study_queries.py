@@ -13,7 +13,7 @@ from fastapi import Depends, Header, Query
 
 from service.callers import Caller
 from service.filters import StudyFilter
-from service.problems import Problem
+from service.problems import Kind, Problem
 from service.records import Study
 from service.rooms import Moment, Rooms, is_id, not_found, seconds_of
 from service.schemas import StudyRequest
@@ -28,9 +28,9 @@ IdempotencyKey = Annotated[
     str | None,
     Header(min_length=1, max_length=255, pattern=r"^[!-~]+$", description="any word of yours, new for each new study"),
 ]
-QUOTAS = {
-    "max_queued": "studies of this key wait or run already: wait for one to end, or cancel one",
-    "max_studies": "studies of this key are kept already: delete one",
+QUOTAS: dict[str, tuple[Kind, str]] = {
+    "max_queued": ("max-queued", "studies of this key wait or run already: wait for one to end, or cancel one"),
+    "max_studies": ("max-studies", "studies of this key are kept already: delete one"),
 }
 
 
@@ -79,7 +79,6 @@ def asking_problems(settings: Settings, key: str | None) -> Iterator[None]:
         raise Problem.of_field("Idempotency-Key", key, message, kind="idempotency-key-reused") from None
     except QuotaError as error:
         headers = {"Retry-After": str(settings.retry_after_seconds)} if error.field == "max_queued" else None
-        message = f"the limit is {error.most}, and so many {QUOTAS[error.field]}"
-        raise Problem.of_field(
-            error.field, error.found, message, 429, headers=headers, kind=error.field.replace("_", "-")
-        ) from None
+        kind, sentence = QUOTAS[error.field]
+        message = f"the limit is {error.most}, and so many {sentence}"
+        raise Problem.of_field(error.field, error.found, message, 429, headers=headers, kind=kind) from None

@@ -33,7 +33,9 @@ def end_stalled_transactions(engine: Engine, seconds: float = STALLED_SECONDS) -
         if getattr(error, "sqlstate", None) != ENDED:
             return None
         context.is_disconnect = True
-        return OperationalError(context.statement, context.parameters, error)  # psycopg calls it an internal error
+        return OperationalError(  # psycopg calls it an internal error
+            context.statement, context.parameters, error, hide_parameters=engine.hide_parameters
+        )
 
     event.listen(engine, "connect", limit)
     event.listen(engine, "handle_error", closed, retval=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import platform
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.testclient import TestClient
 
 from service.app import create_app
 from service.blobs import BlobStore
 from service.settings import Settings
 from service.states import FINISHED, TRANSITIONS, StudyState
+from service.store import Store
 
 SERVE = """
 import json, sys
@@ -65,6 +68,61 @@ def test_a_database_that_is_gone_is_a_503_problem(tmp_path: Path) -> None:
         assert answer.status_code == 503
         assert answer.headers["content-type"] == "application/problem+json"
         assert "retry-after" in answer.headers
+
+
+def test_a_database_whose_connections_are_all_taken_is_a_503(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be that every request waits for a server that hangs: try again."""
+
+    def taken(*_: object) -> None:
+        raise PoolTimeoutError("QueuePool limit of size 5 overflow 10 reached")
+
+    monkeypatch.setattr(Store, "studies", taken)
+    answer = client.get("/v1/studies")
+    assert (answer.status_code, answer.json()["type"]) == (503, "urn:vi3nr:problem:unavailable")
+    assert "retry-after" in answer.headers
+
+
+ARENAS = """
+import ctypes, sys, threading
+from pathlib import Path
+import uvicorn
+from service.processes import run_api
+from service.settings import Settings
+libc = ctypes.CDLL(None)
+libc.open_memstream.restype = ctypes.c_void_p
+gate = threading.Barrier(16)
+
+def take():
+    gate.wait()
+    libc.malloc(1000)
+    gate.wait()
+
+def count(server):
+    threads = [threading.Thread(target=take) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    told, size = ctypes.c_char_p(), ctypes.c_size_t()
+    file = ctypes.c_void_p(libc.open_memstream(ctypes.byref(told), ctypes.byref(size)))
+    libc.malloc_info(0, file)
+    libc.fclose(file)
+    print(told.value.count(b"<heap nr="))
+
+uvicorn.Server.run = count
+run_api(Settings(data_dir=Path(sys.argv[1])), "127.0.0.1", 0, None)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="it is about glibc's arenas")
+def test_threads_share_few_arenas(tmp_path: Path) -> None:
+    """Of sixteen threads in the API's process: each with one of its own, memory grew with the requests."""
+    command = [sys.executable, "-c", ARENAS, str(tmp_path / "data")]
+    root = Path(__file__).parents[2]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=root, timeout=120)
+    assert int(done.stdout) <= 2
 
 
 OTHERWISE = {  # what is no JSON
@@ -125,6 +183,7 @@ def test_a_full_disk_is_told_as_such(
     monkeypatch.setattr(BlobStore, "put", put)
     answer = client.post("/v1/datasets", files={"files": ("a.png", encode(), "image/png")})
     assert answer.status_code == status
+    assert answer.json()["type"] == f"urn:vi3nr:problem:{'disk-full' if status == 507 else 'internal'}"
     assert answer.headers["content-type"] == "application/problem+json"
     assert ("retry-after" in answer.headers) == (status == 507)
     assert client.get("/v1/datasets").json()["items"] == []

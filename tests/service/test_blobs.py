@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import uuid
 from collections.abc import Iterator
@@ -101,3 +102,18 @@ def test_the_settings_name_the_place(tmp_path: Path) -> None:
     for wrong in ("bucket/prefix", "file:///tmp/blobs"):
         with pytest.raises(ValueError, match="blobs lie in a folder"):
             BlobStore(wrong)
+
+
+def test_what_cannot_be_written_whole_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk is full when the last bytes should go to it: no reader has seen any, and nothing is left behind."""
+    blobs, data, seen = BlobStore(tmp_path), b"x" * 1000, []
+
+    def full(_: int) -> None:
+        seen.append(blobs.has(hashlib.sha256(data).hexdigest()))
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("service.blobs.os.fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        blobs.put(data)
+    assert seen == [False]
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]

@@ -97,3 +97,16 @@ def test_a_waiting_study_is_deleted_at_once(client: TestClient, dataset_id: str,
     study_id = ask(client, dataset_id).json()["id"]
     assert client.delete(f"/v1/studies/{study_id}").status_code == 204
     assert home.claim("runner", LONG) is None
+
+
+def test_bytes_that_two_datasets_share_stay_for_the_other(
+    client: TestClient, encode: Encode, settings: Settings
+) -> None:
+    """The same picture with another option is another dataset of the same bytes; they go with the last one."""
+    made = [
+        client.post("/v1/datasets", files={"files": ("a.png", encode())}, data={"max_points": most}).json()["id"]
+        for most in ("5000", "6000")
+    ]
+    for left, dataset_id in zip((1, 0), made, strict=True):
+        assert client.delete(f"/v1/datasets/{dataset_id}").status_code == 204
+        assert len([file for file in settings.blob_dir.rglob("*") if file.is_file()]) == left

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 import shlex
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
 from documents import FENCE, PAGES, ROOT, blocks, commands
 from test_documents import known, name
+
+from service.problems import Kind
 
 LINK = re.compile(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)")
 WITH_A_VALUE = ("--entrypoint", "--user", "--workdir")
@@ -47,3 +50,10 @@ def test_compose_commands_name_services_and_commands_of_ours() -> None:
         assert words[0] in services, words
         if words[0] == "api" and not other_program:
             known(words[1:])
+
+
+def test_every_type_of_problem_is_explained() -> None:
+    """The table of docs/service.md has the types that there are, each once, and no other."""
+    page = (ROOT / "docs" / "service.md").read_text().partition("## Errors")[2].partition("## Requests")[0]
+    cells = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `")]
+    assert sorted(re.findall("`([a-z-]+)`", " ".join(cells))) == sorted(get_args(Kind))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 from starlette.testclient import TestClient
@@ -61,6 +61,48 @@ def test_events_tell_of_every_change_once(store: Store) -> None:
     assert len(set(ids)) == 3
     assert asyncio.run(collect(ids[0])) == events[2:], "what it has missed"
     assert asyncio.run(collect(ids[2])) == [], "what it has"
+
+
+def test_a_stream_shows_that_it_lives_and_tells_a_deletion(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While nothing changes a comment now and then; of a study that is deleted ``deleted``, and no more; at the end of
+    the process it ends.
+    """
+    monkeypatch.setattr("service.watching.KEEPALIVE_SECONDS", -1.0)
+    looks = [store.study(queued(store))] * 2
+
+    def look() -> Study | None:
+        return looks.pop() if looks else None
+
+    async def collect(watchers: Watchers) -> list[str]:
+        return [event.decode() async for event in study_events(look, lambda _: b"a", None, 0.0, watchers)]
+
+    first, quiet, last = asyncio.run(collect(Watchers(1)))
+    assert first.startswith("event: progress")
+    assert quiet.startswith(":")
+    assert last.startswith("event: deleted")
+    ending = Watchers(1)
+    ending.closing.set()
+    assert asyncio.run(collect(ending)) == []
+
+
+def test_who_waits_and_who_follows_is_counted(
+    client: TestClient, dataset_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stream counts while it goes on; with as many as may, one more is a 429 that says when to come again."""
+    study = f"/v1/studies/{ask(client, dataset_id).json()['id']}"
+    watchers: Watchers = client.app.state.rooms.watchers  # type: ignore[attr-defined]
+
+    async def counts(*_: object) -> AsyncIterator[bytes]:
+        yield str(watchers._count[""]).encode()
+
+    monkeypatch.setattr("service.routes_events.study_events", counts)
+    stream = client.get(f"{study}/events")
+    assert (stream.text, stream.headers["x-accel-buffering"]) == ("1", "no")
+    watchers._count[""] = watchers._most
+    for refused in (client.get(study, params={"wait": 0.01}), client.get(f"{study}/events")):
+        assert (refused.status_code, refused.json()["type"]) == (429, "urn:vi3nr:problem:watchers")
+        assert int(refused.headers["retry-after"]) >= 1
+    assert client.get(study).status_code == 200
 
 
 def test_a_stream_over_http_ends_and_is_not_asked_for_again(client: TestClient, dataset_id: str, home: Store) -> None:

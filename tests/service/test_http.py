@@ -34,6 +34,11 @@ def test_the_same_idempotency_key_gives_the_same_study(client: TestClient, datas
         {"field": "Idempotency-Key", "value": "'k1'", "message": "was used for another request: take a new one"}
     ]
     assert len(client.get("/v1/studies").json()["items"]) == 2
+    there = ask(client, dataset_id, reuse=True).json()["id"]
+    assert ask(client, dataset_id, "k3", reuse=True).json()["id"] == there
+    assert ask(client, dataset_id, "k3", search={"trials": 3}).status_code == 422, (
+        "it counts where nothing was made too"
+    )
 
 
 def test_twenty_at_once_under_one_key_make_one_study(store: Store) -> None:
@@ -80,6 +85,7 @@ def test_what_has_not_changed_is_not_sent_again(client: TestClient, dataset_id: 
         for sent in (tag, f'"x", W/{tag}', "*"):
             answer = client.get(path, headers={"If-None-Match": sent})
             assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", tag)
+            assert answer.headers["cache-control"] == "private, no-cache"
         assert client.get(path, headers={"If-None-Match": '"x"'}).status_code == 200
 
 
@@ -111,6 +117,10 @@ def test_lists_show_what_was_asked_for(client: TestClient, dataset_id: str, home
     assert {error["field"] for error in wrong["errors"]} == {"state[0]", "created_after"}
     assert len(client.get("/v1/datasets", params={"kind": "image"}).json()["items"]) == 2
     assert client.get("/v1/datasets", params={"kind": "sound"}).json()["items"] == []
+    newest = client.get(f"/v1/datasets/{other}").json()["created"]
+    for word, seen in (("created_after", []), ("created_before", [dataset_id])):
+        listed_so = client.get("/v1/datasets", params={word: newest}).json()["items"]
+        assert [item["id"] for item in listed_so] == seen
 
 
 def test_every_limit_is_told_and_kept(settings: Settings, client: TestClient, dataset_id: str) -> None:

@@ -106,21 +106,28 @@ def test_a_scope_is_enough_for_what_it_includes(client: TestClient, encode: Enco
         assert answer.status_code == 403
         assert answer.json()["type"] == "urn:vi3nr:problem:scope"
         assert "'write'" in answer.json()["detail"]
+    assert [client.get("/metrics", headers=key).status_code for key in (reader, writer, key_of("admin"))] == [
+        403, 403, 200,
+    ]  # fmt: skip
 
 
 def test_what_belongs_to_another_key_is_not_there(client: TestClient, encode: Encode, key_of: Any) -> None:
-    """404 on every address of it, no line in a list, no study on it; an admin sees it; a file of two keys is two."""
+    """404 on every documented address of it, no line in a list, no study on it; an admin sees it; a file of two keys is
+    two.
+    """
     ann, bob, admin = key_of(), key_of(), key_of("admin")
+    client.app.state.rooms.watchers.closing.set()  # type: ignore[attr-defined]  # streams end at once
     dataset = upload(client, encode, ann)
     study = ask(client, dataset, ann).json()["id"]
-    for path in (f"/v1/datasets/{dataset}", f"/v1/studies/{study}", *(
-        f"/v1/studies/{study}/{part}" for part in ("trials", "best", "surface")
-    )):  # fmt: skip
-        mine, theirs = client.get(path, headers=ann), client.get(path, headers=bob)
-        assert mine.status_code != 404, path
-        assert theirs.status_code == 404, path
-        assert client.get(path, headers=admin).status_code == mine.status_code
-    assert client.post(f"/v1/studies/{study}/cancel", headers=bob).status_code == 404
+    places = [place for place in client.get("/openapi.json").json()["paths"].items() if "_id}" in place[0]]
+    assert len(places) >= 10
+    for path, operations in places:
+        where = path.format(study_id=study, dataset_id=dataset)
+        for method in operations:
+            assert client.request(method, where, headers=bob).status_code == 404, (method, path)
+        if "get" in operations:
+            mine, admins = (client.get(where, headers=headers).status_code for headers in (ann, admin))
+            assert (mine != 404, admins) == (True, mine), path
     assert client.get(f"/v1/studies/{study}", headers=ann).json()["state"] == "queued"
     assert ask(client, dataset, bob).status_code == 422
     assert client.post("/v1/init", json={"family": "sine", "dataset_id": dataset}, headers=bob).status_code == 422
@@ -131,17 +138,24 @@ def test_what_belongs_to_another_key_is_not_there(client: TestClient, encode: En
 
 
 def test_the_same_request_of_another_key_is_another_study(client: TestClient, encode: Encode, key_of: Any) -> None:
-    """Neither answered with the other's study nor started from its trials: both would tell of it."""
-    ann, bob = key_of(), key_of()
-    first = ask(client, upload(client, encode, ann), ann).json()
-    second = ask(client, upload(client, encode, bob), bob)
-    assert second.status_code == 202
-    assert second.json()["id"] != first["id"]
+    """Neither answered with the other's study nor started from its trials: both would tell of it. An Idempotency-Key is
+    its key's own, and so is what an admin asks for on another's dataset.
+    """
+    ann, bob, admin = ({**key_of(scope), "Idempotency-Key": "k"} for scope in ("write", "write", "admin"))
+    dataset = upload(client, encode, ann)
+    asked = [ask(client, dataset, ann), ask(client, upload(client, encode, bob), bob), ask(client, dataset, admin)]
+    assert [answer.status_code for answer in asked] == [202] * 3
+    assert len({answer.json()["id"] for answer in asked}) == 3
 
 
 def test_a_key_may_have_so_many_studies_and_no_more(client: TestClient, encode: Encode, key_of: Any) -> None:
-    """The queue: 429 with Retry-After, naming limit and count; free again when one ends. All that are kept: 429."""
-    ann, bob = key_of(max_queued=2, max_studies=3), key_of()
+    """The queue: 429 with Retry-After, naming limit and count; free again when one ends. All that are kept: 429. The
+    limits that the key is told are its own.
+    """
+    own = {"max_queued": 2, "max_studies": 3}
+    ann, bob = key_of(**own, per_minute=777), key_of()
+    told = client.get("/v1/limits", headers=ann).json()
+    assert {**own, "requests_per_minute": 777}.items() <= told.items()
     dataset = upload(client, encode, ann)
     first = ask(client, dataset, ann, reuse=False).json()["id"]
     assert ask(client, dataset, ann, reuse=False).status_code == 202
@@ -165,6 +179,8 @@ def test_a_key_may_ask_so_often_and_no_oftener(client: TestClient, key_of: Any) 
     refused = client.get("/v1/studies", headers=ann)
     assert (refused.status_code, refused.json()["type"]) == (429, "urn:vi3nr:problem:rate-limited")
     assert 1 <= int(refused.headers["retry-after"]) <= 10
+    (error,) = refused.json()["errors"]
+    assert (error["field"], error["value"]) == ("requests_per_minute", "'more than 6'")
     assert client.get("/v1/studies", headers=bob).status_code == 200
 
 
@@ -182,7 +198,7 @@ def test_a_bucket_fills_at_its_rate() -> None:
 def test_no_secret_is_stored_or_logged(
     guarded: Settings, client: TestClient, encode: Encode, key_of: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Not in the database file, not in a log line at any level, not in any answer."""
+    """Not in the database file, a log line at any level or any answer; who asked is told by the id of the key."""
     caplog.set_level(logging.DEBUG)
     headers = key_of("admin")
     secret = headers["Authorization"].rpartition("_")[2]
@@ -194,7 +210,9 @@ def test_no_secret_is_stored_or_logged(
     ]  # fmt: skip
     assert all(secret not in answer.text + str(answer.headers) for answer in answers)
     assert secret not in caplog.text
-    assert secret not in "".join(JsonLines().format(record) for record in caplog.records)  # with what only JSON shows
+    lines = [JsonLines().format(record) for record in caplog.records]  # with what only JSON shows
+    assert secret not in "".join(lines)
+    assert headers["Authorization"].split("_")[1] in {json.loads(line).get("key") for line in lines}
     assert all(secret.encode() not in file.read_bytes() for file in guarded.data_dir.glob("vi3nr.db*"))
 
 

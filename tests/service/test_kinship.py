@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
-from studies_to_store import result
+from studies_to_store import plan, result
 
 from service.database import make_engine
 from service.kinship import MOST_KIN, fingerprint, kinship
 from service.settings import Settings
-from service.store import Store
+from service.store import Store, new_id
+from service.store_asks import Terms
 
 
 @pytest.fixture
@@ -51,6 +52,21 @@ def test_the_same_request_is_answered_with_the_study_that_is_there(
     store.complete(claim.id, claim.lease_number, result())
     assert asked(client, dataset_id).json()["id"] == claim.id
     assert asked(client, dataset_id, reuse=False).json()["id"] != claim.id
+
+
+def test_studies_of_another_key_are_no_kin(dataset_id: str, store: Store) -> None:
+    """Neither the same request nor a like one of somebody else is found: its trials would tell of them."""
+    study_id = new_id()
+    store.add_study(
+        plan=plan(study_id), dataset_id=dataset_id, request={}, fingerprint="f", kinship="k", terms=Terms(owner="ann")
+    )
+    claim = store.claim("runner", 100.0)
+    assert claim is not None
+    store.complete(study_id, claim.lease_number, result())
+    for owner, seen in (("ann", [study_id]), ("bob", []), ("", [])):
+        assert [one.id for one in store.kin("k", owner)] == seen
+        same = store.same_study("f", owner)
+        assert [one.id for one in (same,) if one is not None] == seen
 
 
 @pytest.mark.parametrize("change", [{"search": {"seed": 1}}, {"method": "quadrature"}, {"confirm": {"seeds": 3}}])

@@ -124,3 +124,24 @@ def test_what_cannot_be_given_back_is_a_problem(
     answer = client.get(f"/v1/studies/{studies.get(study, study)}/reconstruction", params=query)
     assert answer.status_code == status, answer.text
     assert words in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("lost", "path"), [(0, "reconstruction"), (1, "reconstruction"), (0, "export?format=safetensors")]
+)
+def test_bytes_that_are_gone_are_a_problem(
+    answered: Any, monkeypatch: pytest.MonkeyPatch, lost: int, path: str
+) -> None:
+    """Of what the study keeps, or of the dataset: 409, and nothing fails."""
+    client, studies, _ = answered
+    here, read = f"/v1/studies/{studies['image']}", BlobStore.get
+    calls = iter(range(9))
+
+    def get(self: BlobStore, key: str) -> bytes:
+        if next(calls) == lost:
+            raise KeyError(key)
+        return read(self, key)
+
+    monkeypatch.setattr(BlobStore, "get", get)
+    answer = client.get(f"{here}/{path}")
+    assert (answer.status_code, answer.json()["type"]) == (409, "urn:vi3nr:problem:gone")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import re
 import threading
 from html.parser import HTMLParser
@@ -172,6 +173,10 @@ def test_the_policy_lets_only_the_pages_own_script_run(client, house):
     assert "unsafe" not in policy
     assert "http" not in policy
     assert "default-src 'none'" in policy
+    for name in ("script", "style"):
+        (inside,) = re.findall(f"<{name}>(.*?)</{name}>", answer.text, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(inside.encode()).digest()).decode()
+        assert f"{name}-src 'sha256-{digest}'" in policy.split("; ")
 
 
 def test_pictures_are_what_the_networks_make(house):

@@ -1,5 +1,8 @@
 """The runner: what it holds it records, what it lost it drops, what it cannot do fails with a sentence."""
 
+import errno
+import json
+import logging
 import threading
 
 import numpy as np
@@ -12,8 +15,9 @@ from benchmarks.idle_trainer import IdleTrainer
 from service import store as store_module
 from service.blobs import BlobStore
 from service.database import make_engine, upgrade
+from service.logs import JsonLines
 from service.runner import MAX_CLAIMS, Runner
-from service.states import StudyState
+from service.states import FINISHED, StudyState
 from service.store import Store, new_id
 from vi3nr.ensemble.interface import Recipe
 from vi3nr.signals import image_signal
@@ -68,13 +72,34 @@ def house(tmp_path):
     house.storage.engine.dispose()
 
 
-def test_studies_are_completed_side_by_side(house):
-    """Two queued studies end with an answer each, their runs recorded."""
+def test_studies_are_completed_side_by_side(house, caplog):
+    """Two queued studies end with an answer each, their runs recorded. The log names study, family and trial."""
+    caplog.set_level(logging.INFO)
     ids = [house.add(tiny_plan()) for _ in range(2)]
     house.runner().run(threading.Event(), lambda: all(house.state(i) is StudyState.COMPLETED for i in ids))
     for study_id in ids:
         assert house.store.result(study_id).families[0].trials == 5
         assert {run.kind for run in house.store.runs(study_id)} == {"finalist", "baseline", "theory"}
+        lines = [json.loads(JsonLines().format(record)) for record in caplog.records]
+        mine = [line for line in lines if study_id in line["message"]]
+        assert all(line["study_id"] == study_id for line in mine)
+        assert mine[-1]["message"] == f"study {study_id} is completed"
+        assert {(line["family"], line["trial"]) for line in mine if "trial" in line["message"]} == {
+            ("gaussian", number) for number in range(5)
+        }
+
+
+def test_a_full_disk_costs_the_pictures_and_not_the_answer(house, monkeypatch):
+    """What the report shows cannot be kept: the study is completed all the same."""
+    study_id = house.add(tiny_plan())
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(BlobStore, "put", full)
+    house.runner().run(threading.Event(), lambda: house.state(study_id) in FINISHED)
+    assert house.state(study_id) is StudyState.COMPLETED
+    assert house.store.result(study_id).keepsake is None
 
 
 def test_stopping_gives_the_studies_back(house):
@@ -131,7 +156,7 @@ def test_a_missing_blob_fails_the_study_with_a_sentence(house, tmp_path):
         if blob.is_file():
             blob.unlink()
     house.runner().run(threading.Event(), lambda: house.state(study_id) is StudyState.FAILED)
-    assert "could not begin" in house.store.study(study_id).error
+    assert "could not begin: the dataset's data is gone" in house.store.study(study_id).error
 
 
 def test_a_study_that_no_runner_survives_is_given_up(house):
@@ -141,6 +166,14 @@ def test_a_study_that_no_runner_survives_is_given_up(house):
         assert house.store.claim("dies", EXPIRED) is not None
     house.runner().run(threading.Event(), lambda: house.state(study_id) is StudyState.FAILED)
     assert str(MAX_CLAIMS) in house.store.study(study_id).error
+
+
+def test_a_runner_without_devices_leaves_the_queue_to_others(house):
+    """Its trainers may all be gone: a study waits for whoever can train it."""
+    study_id = house.add(tiny_plan())
+    engine = Engine(LocalPool(devices=0), house.storage)
+    Runner(house.store, house.blobs, engine, owner="bare", lease_seconds=LONG).turn(0.0)
+    assert house.state(study_id) is StudyState.QUEUED
 
 
 def test_several_runners_share_the_studies(house):
@@ -194,6 +227,20 @@ def test_a_database_that_is_away_for_a_moment_changes_nothing(house, away):
         away[:] = [0]
     assert house.state(study_id) is StudyState.COMPLETED, house.store.study(study_id).error
     assert house.store.result(study_id).families[0].trials == 5
+
+
+def test_a_database_that_goes_away_while_a_study_begins_does_not_fail_it(house, monkeypatch):
+    """It is back by the time at which the failure could be written: the study is nobody's failure all the same."""
+    study_id = house.add(tiny_plan())
+
+    def refuse(*_):
+        raise OperationalError("SELECT", {}, Exception("server closed the connection unexpectedly"))
+
+    monkeypatch.setattr("workers.storage.time.sleep", lambda _: None)
+    monkeypatch.setattr(Store, "runs", refuse)
+    with pytest.raises(StorageUnavailableError):
+        house.runner().run(threading.Event())
+    assert house.state(study_id) is StudyState.RUNNING
 
 
 def test_a_database_that_stays_away_ends_the_runner_and_not_the_study(house, away):

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 from starlette.testclient import TestClient
-from studies_to_store import claimed, queued
+from studies_to_store import ask, claimed, queued
 
 from service.app import create_app
+from service.database import make_engine
 from service.logs import JsonLines, request_id
 from service.metrics import Metrics
 from service.runner_figures import Board, Figures
@@ -42,6 +43,8 @@ def test_every_answer_has_the_headers_of_a_careful_service(client: TestClient, p
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["x-frame-options"] == "DENY"
     assert headers["referrer-policy"] == "no-referrer"
+    assert headers["cross-origin-opener-policy"] == headers["cross-origin-resource-policy"] == "same-origin"
+    assert "camera=()" in headers["permissions-policy"]
     assert "frame-ancestors 'none'" in headers["content-security-policy"]
     assert "default-src 'none'" in headers["content-security-policy"]
     assert headers["cache-control"] in ("no-store", "private, no-cache")
@@ -65,7 +68,9 @@ def test_an_error_that_nobody_foresaw_is_like_any_other(
     assert answer.headers["x-request-id"] == "abc-1"
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert "blue" not in answer.text
-    assert any(record.exc_info for record in caplog.records)
+    told = [json.loads(JsonLines().format(record)) for record in caplog.records if record.exc_info]
+    assert told
+    assert all("out of the blue" in line["traceback"] for line in told)
 
 
 def test_a_page_of_another_site_gets_nothing_out_of_loopback(client: TestClient) -> None:
@@ -86,9 +91,14 @@ def test_request_ids_are_given_or_made(client: TestClient) -> None:
     assert len(made) == 3
 
 
-def test_log_lines_are_json_with_ids(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
-    """A request's line has its id, path without query, status and study; a trial's has study, family and number."""
+def test_log_lines_are_json_with_ids(client: TestClient, dataset_id: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A request's line has its id, path without query, status and study, which one that makes a study has too; a
+    trial's has study, family and number.
+    """
     caplog.set_level(logging.INFO)
+    made = ask(client, dataset_id).json()["id"]
+    assert [record.study_id for record in caplog.records if record.name == "service.requests"] == [made]
+    caplog.clear()
     client.get("/v1/studies/abc?x=secret", headers={"X-Request-ID": "r1"})
     token = request_id.set("r1")
     lines = [json.loads(JsonLines().format(record)) for record in caplog.records if record.name == "service.requests"]
@@ -150,15 +160,25 @@ def test_metrics_tell_what_happened(engine: Engine, store: Store) -> None:
     assert found["vi3nr_runners{}"] == 1
     assert found["vi3nr_runner_trials_total{runner=host:1,state=complete}"] == 2
     assert found["vi3nr_runner_studies_ended_total{runner=host:1,state=failed}"] == 1
+    assert found["vi3nr_runner_studies_held{runner=host:1}"] == 1
     assert found["vi3nr_runner_slots{runner=host:1}"] == 3
     assert found["vi3nr_runner_slots_in_use{runner=host:1}"] == 1
     assert found["vi3nr_runner_devices_lost_total{runner=host:1}"] == 1
     assert found["vi3nr_runner_segment_seconds_count{runner=host:1}"] == 1
-    assert found[f"vi3nr_runner_segment_seconds_bucket{{le={BOUNDS[-1]},runner=host:1}}"] <= 1
+    bars = [found[f"vi3nr_runner_segment_seconds_bucket{{le={end},runner=host:1}}"] for end in (*BOUNDS, "+Inf")]
+    assert bars == sorted(bars), "each bar counts all that are quicker"
+    assert bars[-1] == 1
+    assert found["vi3nr_runner_segment_seconds_sum{runner=host:1}"] > 0
+    Figures(Board(engine), "host:1", pool.figures).tell(held=0)
+    found = samples(generate_latest(Metrics(store, Board(engine)).registry).decode())
+    assert found["vi3nr_runner_slots_in_use{runner=host:1}"] == 0, "nobody trains"
 
 
-def test_metrics_over_http(client: TestClient, dataset_id: str) -> None:
-    """Requests by route, not by path: an address that nobody foresaw makes no label of its own."""
+def test_metrics_over_http(client: TestClient, dataset_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests by route, not by path: an address that nobody foresaw makes no label of its own. Trials by state, the
+    requests that are being answered.
+    """
+    monkeypatch.setattr(Store, "trial_counts", lambda _: {"complete": 7})
     for word in ("aa", "bb", "cc"):
         client.get(f"/v1/studies/{word}")
         client.get(f"/{word}")
@@ -169,6 +189,8 @@ def test_metrics_over_http(client: TestClient, dataset_id: str) -> None:
     assert found[f"vi3nr_http_requests_total{{method=GET,route={route},status=404}}"] == 3
     assert found["vi3nr_http_requests_total{method=GET,route=none,status=404}"] == 3
     assert found[f"vi3nr_http_seconds_count{{method=GET,route={route}}}"] == 3
+    assert found["vi3nr_http_open_requests{}"] == 1, "this one"
+    assert found["vi3nr_trials_stored{state=complete}"] == 7
 
 
 def test_readiness_says_what_is_missing(settings: Settings, client: TestClient, tmp_path: Path) -> None:
@@ -178,6 +200,18 @@ def test_readiness_says_what_is_missing(settings: Settings, client: TestClient, 
     }  # fmt: skip
     client.app.state.rooms.board.pin("host:1", {})  # type: ignore[attr-defined]
     assert client.get("/readyz").json() == {"status": "ready", "missing": []}
+    engine = make_engine(settings.url)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE vi3nr_runners SET seen = seen - 61"))
+    engine.dispose()
+    assert len(client.get("/readyz").json()["missing"]) == 1, "it has been silent for a minute"
+
+
+def test_a_folder_that_cannot_be_written_is_told(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """503, naming it."""
+    monkeypatch.setattr("service.routes_health.os.access", lambda *_: False)
+    answer = client.get("/readyz")
+    assert (answer.status_code, "cannot be written" in answer.json()["detail"]) == (503, True)
 
 
 def test_a_full_disk_is_told(settings: Settings, client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:

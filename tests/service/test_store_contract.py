@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 
 import pytest
+from sqlalchemy import Engine, text
 from studies_to_store import LONG, claimed, dataset, note, plan, queued, result, state
 
+from service.database import writing
 from service.models import StudyRow
 from service.records import LeaseLost, progress_json, study_of
 from service.states import StudyState
@@ -50,6 +52,19 @@ def test_pages_hold_everything_once_newest_first(store: Store) -> None:
     times = [study.created for study in store.studies(10).items]
     assert times == sorted(times, reverse=True)
     assert len(store.datasets(10).items) == 1
+
+
+def test_pages_hold_what_was_made_at_the_same_moment(engine: Engine, store: Store) -> None:
+    """A page may end between two studies of one time: each is shown once."""
+    made = {queued(store) for _ in range(3)}
+    with writing(engine).begin() as connection:
+        connection.execute(text("UPDATE vi3nr_studies SET created = 1700000000.5"))
+    shown, cursor = [], None
+    for _ in made:
+        page = store.studies(1, cursor)
+        shown += [study.id for study in page.items]
+        cursor = page.next_cursor
+    assert (sorted(shown), cursor) == (sorted(made), None)
 
 
 def test_a_study_comes_back_as_it_was_asked_for(store: Store) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import shutil
 import socket
@@ -13,20 +14,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import OperationalError
 from starlette.testclient import TestClient
-from studies_to_store import LONG, dataset, plan, result
+from studies_to_store import LONG, ask, dataset, plan, result
 
 from service.app import create_app
 from service.database import make_engine
-from service.outbox import Outbox
+from service.logs import JsonLines
+from service.outbox import Letter, Outbox
 from service.problems import Problem
 from service.schemas import WebhookRequest
 from service.settings import Settings
 from service.store import Store, new_id
 from service.store_asks import Terms, WebhookTarget
 from service.webhook_targets import ForbiddenAddressError, address_of, webhook_target
-from service.webhooks import Postman, signature
+from service.webhooks import Postman, post, signature
 
 SECRET = "a secret of enough letters"
 
@@ -131,6 +134,67 @@ def test_what_does_not_arrive_is_sent_again(engine: Engine, receiver: Receiver, 
     assert len({headers["webhook-id"] for headers, _ in receiver.got}) == 1
     for _ in range(3):
         assert man.round() == 0
+
+
+def test_each_pause_is_longer(engine: Engine, receiver: Receiver, ended: Callable[..., str]) -> None:
+    """Four times the one before; after the last attempt there is none."""
+    pauses: list[float | None] = []
+
+    class Told(Outbox):
+        def failed(self, letter: Letter, error: str, again_in: float | None) -> None:
+            pauses.append(again_in)
+            super().failed(letter, error, again_in)
+
+    ended()
+    receiver.statuses = [503]
+    settings = Settings(webhook_private_addresses=True, webhook_pause_seconds=0.001, webhook_attempts=4)
+    rounds_until(lambda: len(pauses) == 4, Postman(Told(engine), settings))
+    assert pauses == [0.001, 0.004, 0.016, None]
+
+
+def test_a_receiver_that_never_ends_its_answer_is_left(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Each letter comes in time, the answer's end never: the connection is cut."""
+    connect = socket.create_connection
+    monkeypatch.setattr("service.webhooks.SECONDS", 0.1)
+    monkeypatch.setattr(socket, "create_connection", lambda address, _: connect(address, 200))  # whatever the machine
+    over = threading.Event()
+
+    def dribble() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            while not over.wait(0.01):
+                try:
+                    connection.send(b"x")
+                except OSError:
+                    return
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=dribble)
+        thread.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        with pytest.raises(http.client.BadStatusLine):
+            post(Letter(1, url, SECRET, 1, "s", "completed", 0.0), private=True)
+        over.set()
+        thread.join()
+
+
+def test_the_sender_outlives_a_database_that_is_away(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It looks again."""
+    monkeypatch.setattr("service.webhooks.TROUBLE_SECONDS", 0.0)
+    monkeypatch.setattr("service.webhooks.IDLE_SECONDS", 0.0)
+    looks, looked = [], threading.Event()
+
+    def away(*_: object) -> list[Letter]:
+        looks.append(1)
+        if len(looks) > 1:
+            looked.set()
+        raise OperationalError("SELECT", {}, Exception("server closed the connection"))
+
+    monkeypatch.setattr(Outbox, "take", away)
+    man = postman(engine)
+    man.start()
+    assert looked.wait(60)
+    man.stop()
 
 
 def test_it_is_given_up_after_so_many_attempts(engine: Engine, receiver: Receiver, ended: Callable[..., str]) -> None:
@@ -238,6 +302,34 @@ def test_over_http_the_secret_comes_back_nowhere(
         assert answers[-1].status_code == 422, webhook
     assert all(SECRET[:9] not in answer.text for answer in answers)
     assert SECRET[:9] not in caplog.text
+
+
+def test_a_request_for_a_study_that_is_there_is_told_too(client: TestClient, dataset_id: str, home: Store) -> None:
+    """The same request again, now with a webhook: the study of before, and a message at its end."""
+    hook = {"url": "https://example.org/x", "secret": SECRET}
+    first = ask(client, dataset_id, reuse=True)
+    again = ask(client, dataset_id, reuse=True, webhook=hook)
+    assert (again.status_code, again.json()["id"]) == (200, first.json()["id"])
+    assert Outbox(home._reader).take() == []
+    client.post(f"/v1/studies/{first.json()['id']}/cancel")
+    (letter,) = Outbox(home._reader).take()
+    assert (letter.url, letter.secret, letter.state) == (hook["url"], SECRET, "cancelled")
+
+
+def test_a_statement_that_fails_is_logged_without_its_values(
+    client: TestClient, dataset_id: str, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The database refuses the webhook's row: the log has the traceback and the statement, and not the secret."""
+    engine = make_engine(settings.url)
+    with engine.begin() as connection:
+        refuse = "CREATE TRIGGER t BEFORE INSERT ON vi3nr_webhooks BEGIN SELECT RAISE(FAIL, 'refused'); END"
+        connection.execute(text(refuse))
+    engine.dispose()
+    answer = ask(client, dataset_id, webhook={"url": "https://example.org/x", "secret": SECRET})
+    logged = "".join(JsonLines().format(record) for record in caplog.records)
+    assert answer.status_code == 500
+    assert "INSERT INTO vi3nr_webhooks" in logged
+    assert SECRET not in logged + caplog.text + answer.text
 
 
 def test_the_api_process_sends_by_itself(settings: Settings, upgraded: Path, receiver: Receiver) -> None:
