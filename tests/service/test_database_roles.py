@@ -62,7 +62,7 @@ def test_the_reader_reads_what_stories_are_told_from(reader: Engine) -> None:
     ],
 )
 def test_the_reader_can_do_nothing_else(reader: Engine, statement: str) -> None:
-    """Writing, and reading what the dashboard does not show, is refused by the database itself, even in a writing transaction."""
+    """Writing, and reading what the dashboard does not show, is refused by the database itself, whatever is set."""
     with reader.connect() as connection, pytest.raises(DBAPIError, match=r"permission denied|read-only"):
         connection.exec_driver_sql(statement)
 
