@@ -71,10 +71,10 @@ class House:
         )
         asked = StudyPlan(
             study_id=new_id(), families=(FamilyPlan("gaussian"),), network=Network(8, 1), recipe=Recipe(30),
-            budget=Budget(8), seed=0, search_steps=12, method="analytic", objective=Objective(), finalists=1, seeds=2,
+            budget=Budget(6), seed=0, search_steps=12, method="analytic", objective=Objective(), finalists=1, seeds=2,
             baselines=("pytorch_default",),
         )  # fmt: skip
-        request = {"network": {"hidden_layers": 1, "width": 8}, "training": {"steps": 30}, "search": {"trials": 8}}
+        request = {"network": {"hidden_layers": 1, "width": 8}, "training": {"steps": 30}, "search": {"trials": 6}}
         self.study = self.store.add_study(plan=asked, dataset_id=dataset.id, request=request).id
         storage = open_storage(settings.url)
         runner = Runner(self.store, self.blobs, Engine(LocalPool(), storage), owner="test")
@@ -167,7 +167,7 @@ def test_the_note_holds_the_answer(detail: Any, house: House) -> None:
         assert f"{value:.4g}" in told
     assert f"{house.winner.score.mean:.2f} dB" in told
     assert house.family.comparison.sentence in told
-    assert f"{HOSTILE} (image, 10 x 12), gaussian, 1 hidden layer of 8 units, 30 steps of Adam, 8 trials" in told
+    assert f"{HOSTILE} (image, 10 x 12), gaussian, 1 hidden layer of 8 units, 30 steps of Adam, 6 trials" in told
     assert f"[the report]({PUBLIC}/v1/studies/{house.study}/report)" in body
     assert plain(HOSTILE) in body
     assert "<" not in body.replace("\\<", "")
