@@ -129,4 +129,6 @@ class Stories:
         except (KeyError, OSError) as error:
             log.warning("the pictures of %s cannot be shown: %s", family.family, error)
             return ()
-        return tuple(family_files(signal, dataset, family, [one for one in kept if one.family == family.family]))
+        # Exhibits of further signals, which some studies keep, are the report's.
+        first = [one for one in kept if one.family == family.family and getattr(one, "signal", 0) == 0]
+        return tuple(family_files(signal, dataset, family, first))
