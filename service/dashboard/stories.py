@@ -120,15 +120,17 @@ class Stories:
         return Story(note, figure, self._files(dataset, found, result), trials)
 
     def _files(self, dataset: Dataset, family: FamilyResult, result: StudyResult) -> tuple[File, ...]:
-        """None where the signal or the pictures are lost, or not to be read from here."""
+        """None where they are lost, not to be read from here, or cannot be drawn: a note without pictures beats none."""
         if result.keepsake is None:
             return ()
         try:
             kept = unpack(self._blobs.get(result.keepsake)).exhibits
             signal = Signal.from_bytes(self._blobs.get(dataset.blob_key))
+            # Exhibits of further signals, which some studies keep, are the report's.
+            first = [one for one in kept if one.family == family.family and getattr(one, "signal", 0) == 0]
+            return tuple(family_files(signal, dataset, family, first))
         except (KeyError, OSError) as error:
-            log.warning("the pictures of %s cannot be shown: %s", family.family, error)
-            return ()
-        # Exhibits of further signals, which some studies keep, are the report's.
-        first = [one for one in kept if one.family == family.family and getattr(one, "signal", 0) == 0]
-        return tuple(family_files(signal, dataset, family, first))
+            log.warning("the pictures of %s are not there: %s", family.family, error)
+        except Exception:
+            log.exception("the pictures of %s cannot be drawn", family.family)
+        return ()

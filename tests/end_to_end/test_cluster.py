@@ -89,7 +89,7 @@ def test_a_study_survives_the_loss_of_a_node(topology: Topology) -> None:
 def test_the_dashboard_shows_the_study_and_cannot_change_it(topology: Topology) -> None:
     """It lists the study in words over HTTP, tells its story by the reader's role, refuses what would change one."""
     studies = topology.request("/api/studies", url=topology.dashboard_url)["study_summaries"]
-    assert [study["study_name"].partition(" (")[0] for study in studies] == ["photo.png, gaussian: completed"]
+    assert [study["study_name"].partition(" (")[0] for study in studies] == ["p.png, gaussian: completed"]
     number = studies[0]["study_id"]
     detail = topology.request(f"/api/studies/{number}", url=topology.dashboard_url)
     assert len(detail["trials"]) >= 8
