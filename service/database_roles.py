@@ -7,17 +7,18 @@ import re
 from psycopg import sql
 from sqlalchemy import Engine, text
 
-from service.models import KeyRow
+from service.models import DatasetRow, KeyRow, StudyRow
 from workers.storage import optuna_tables
 
 __all__ = ["make_reader"]
 
+TOLD = tuple(row.__tablename__ for row in (KeyRow, StudyRow, DatasetRow))
 ROLE = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
 
 def make_reader(engine: Engine, role: str, password: str) -> None:
-    """Make the role, or give it this password, and let it read Optuna's tables and the API keys' hashes; it may nothing
-    else.
+    """Make the role, or give it this password, and let it read Optuna's tables, the studies, the datasets and the API
+    keys' hashes; it may nothing else.
 
     Args:
         engine: of the database's owner, who may make roles.
@@ -32,7 +33,7 @@ def make_reader(engine: Engine, role: str, password: str) -> None:
     if not ROLE.fullmatch(role) or role == engine.url.username:
         raise ValueError(f"reader must be a role of its own, in small letters, digits and underscores, got {role!r}")
     name, word = sql.Identifier(role), sql.Literal(password)
-    tables = sql.SQL(", ").join(sql.Identifier("public", table) for table in (*optuna_tables(), KeyRow.__tablename__))
+    tables = sql.SQL(", ").join(sql.Identifier("public", table) for table in (*optuna_tables(), *TOLD))
     with engine.begin() as connection:
         driver = connection.connection.driver_connection
         assert driver is not None

@@ -157,7 +157,8 @@ class Embedded:
     def _begin(self, name: str, listener: socket.socket | None = None) -> None:
         descriptor = () if listener is None else (listener.fileno(),)
         arguments = [] if listener is None else ["--fd", str(listener.fileno())]
-        self.children[name] = Child(name, arguments, self._settings, descriptor)
+        settings = self._settings.model_copy(update={"public_url": self._settings.public_url or self.url})
+        self.children[name] = Child(name, arguments, settings, descriptor)
         self.children[name].start()
 
     def _listen(self, port: int) -> socket.socket:

@@ -23,6 +23,7 @@ __all__ = [
     "Page",
     "StoredSignal",
     "Study",
+    "Title",
     "claimed_of",
     "dataset_of",
     "run_of",
@@ -104,6 +105,15 @@ class Study:
     started: float | None
     finished: float | None
     owner: str = ""  # the key that asked for it; empty where keys were off
+
+
+@dataclass(frozen=True)
+class Title:
+    """What a study is called and where it stands; ``phase`` is None before the first report."""
+
+    dataset_name: str
+    state: StudyState
+    phase: str | None
 
 
 @dataclass(frozen=True)

@@ -89,6 +89,12 @@ class Settings(BaseSettings):
     )
     studies_at_once: int = Field(default=4, gt=0, description="that one runner works on side by side")
 
+    public_url: str = Field(
+        default="",
+        pattern=r"^(https?://\S+)?$",
+        description="where people reach the API: the dashboard links to reports",
+    )
+
     retry_after_seconds: int = Field(default=2, gt=0, description="how often a client should ask how a study stands")
 
     @property

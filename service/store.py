@@ -20,7 +20,7 @@ from service import store_asks, store_datasets, store_deletes, store_leases, sto
 from service.cursors import position
 from service.database import current_version, mismatch, writing
 from service.filters import DatasetFilter, StudyFilter
-from service.records import ClaimedStudy, Dataset, Page, StoredSignal, Study
+from service.records import ClaimedStudy, Dataset, Page, StoredSignal, Study, Title
 from service.store_asks import Terms
 from service.transactions import transact
 from service.trial_records import Trial
@@ -178,6 +178,10 @@ class Store:
         """Studies, newest first. Raises BadCursorError."""
         after = position(cursor)
         return self._read(lambda session: store_studies.page(session, limit, after, wanted))
+
+    def titles(self) -> dict[str, Title]:
+        """What every study is called and where it stands, by its id."""
+        return self._read(store_studies.titles)
 
     def trials(self, study: Study, limit: int = 100, cursor: str | None = None) -> Page[Trial]:
         """A study's trials as Optuna recorded them, oldest first. Raises BadCursorError."""

@@ -11,13 +11,14 @@ from sqlalchemy.orm import Session, defer
 from service.cursors import Position, page_of
 from service.database import clock
 from service.filters import StudyFilter, family_words, newest_first
-from service.models import StudyRow
-from service.records import Page, Study, plan_json, result_of, study_of
+from service.models import DatasetRow, StudyRow
+from service.records import Page, Study, Title, plan_json, result_of, study_of
 from service.states import TRANSITIONS, StudyState
 from workers.plan import StudyPlan
 from workers.result import StudyResult
 
-__all__ = ["add", "by_id", "cancel", "changed", "counts", "kin", "page", "result", "same", "transition"]
+__all__ = ["add", "by_id", "cancel", "changed", "counts", "kin", "page", "result", "same", "titles",
+           "transition"]  # fmt: skip
 
 
 def changed(session: Session, statement: Update) -> bool:
@@ -96,6 +97,15 @@ def result(session: Session, study_id: str) -> StudyResult | None:
     """The answer of a completed study, or None."""
     found = session.scalar(select(StudyRow.result).where(StudyRow.id == study_id))
     return None if found is None else result_of(found)
+
+
+def titles(session: Session) -> dict[str, Title]:
+    """Of all studies, by id: what a list of them says, without what they hold."""
+    phase = StudyRow.progress["phase"].as_string()
+    rows = select(StudyRow.id, DatasetRow.name, StudyRow.state, phase).join(
+        DatasetRow, DatasetRow.id == StudyRow.dataset_id
+    )
+    return {key: Title(name, StudyState(state), at) for key, name, state, at in session.execute(rows)}
 
 
 def page(session: Session, limit: int, after: Position | None, wanted: StudyFilter) -> Page[Study]:

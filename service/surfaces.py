@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,7 @@ __all__ = [
     "learn",
     "objective_of",
     "surface_answer",
+    "theory_of",
 ]
 
 
@@ -60,20 +61,15 @@ def surface_answer(learned: Learning, study: Study) -> SurfaceAnswer:
     return SurfaceAnswer(study_id=study.id, unit=objective_of(study).unit, families=families)
 
 
-def learn(store: Store, study: Study, family: str) -> Learned:
-    """Fitted to the trials that have finished by now: seconds of work with hundreds of them."""
+def learn(store: Store, study: Study, family: str, *, theory_plane: bool = False) -> Learned:
+    """Fitted to the trials that have finished by now: seconds of work with hundreds of them. ``theory_plane`` as
+    ``response_surface`` has it.
+    """
     axes, trials = store.observed(study, family)
-    return Learned(axes, trials, _family_surface(study, family, axes, trials))
-
-
-def _family_surface(
-    study: Study, family: str, axes: Sequence[AxisRange], observations: Sequence[Observation]
-) -> ResponseSurface | None:
-    """The surface through one family's trials; None with fewer than three of them, or no axis."""
-    parameters = {one["family"]: one.get("parameters", {}) for one in study.request.get("activations", ())}
-    return response_surface(
-        axes, observations, decibel=decibel(study), theory=_theory(family, parameters.get(family, {}))
+    surface = response_surface(
+        axes, trials, decibel=decibel(study), theory=theory_of(study, family), theory_plane=theory_plane
     )
+    return Learned(axes, trials, surface)
 
 
 def objective_of(study: Study) -> Objective:
@@ -88,9 +84,11 @@ def decibel(study: Study) -> float:
     return objective_of(study).in_units(1.0, study.request.get("training", {}).get("steps", 1))
 
 
-def _theory(family: str, parameters: Mapping[str, Any]) -> tuple[float, str] | None:
+def theory_of(study: Study, family: str) -> tuple[float, str] | None:
     """The theory's rho = sigma_p / sigma_a and its kind; None where it has none or the family has no scale."""
     cls = family_of(family)
+    asked = {one["family"]: one.get("parameters", {}) for one in study.request.get("activations", ())}
+    parameters: Mapping[str, Any] = asked.get(family, {})
     rest = {name: value for name, value in parameters.items() if name not in cls.scale_names()}
     try:
         phi = activation(family, cls.customary_sigma_a[0], **rest)

@@ -156,6 +156,7 @@ def response_surface(
     *,
     decibel: float = 1.0,
     theory: tuple[float, str] | None = None,
+    theory_plane: bool = False,
 ) -> ResponseSurface | None:
     """Fit and describe; None with fewer than three scored trials or no axis.
 
@@ -164,6 +165,8 @@ def response_surface(
         observations: finished trials, complete and pruned.
         decibel: what 1 dB is in units of the score.
         theory: the theory's rho and the kind of root; None if it has none.
+        theory_plane: the plane over sigma_a and sigma_p, in which the theory's line lies, where both were searched;
+            else, and by default, that of the two most important axes.
     """
     scored = [(o, s) for o, s in zip(observations, expected_finals(observations), strict=True) if s is not None]
     if len(scored) < FEWEST or not axes:
@@ -182,7 +185,7 @@ def response_surface(
         best_mean=float(mean[0]),
         best_std=float(std[0]),
         axes=lines,
-        plane=_plane(surface, best, axes, shares),
+        plane=_plane(surface, best, axes, shares, theory_plane),
         theory=None if theory is None else _theory(surface, best, axes, theory),
     )
 
@@ -245,10 +248,17 @@ def _basin(surface: Surface, best: np.ndarray, place: int, axis: AxisRange, deci
     return Basin(ends[0], ends[1], opens[0], opens[1])
 
 
-def _plane(surface: Surface, best: np.ndarray, axes: Sequence[AxisRange], shares: np.ndarray) -> Plane | None:
+def _plane(
+    surface: Surface, best: np.ndarray, axes: Sequence[AxisRange], shares: np.ndarray, theory_plane: bool
+) -> Plane | None:
     if len(axes) < 2:
         return None
-    x, y = max(combinations(range(len(axes)), 2), key=lambda pair: shares[pair[0]] + shares[pair[1]])
+    places = {axis.name: place for place, axis in enumerate(axes)}
+    theirs = [places[name] for name in (SIGMA_A, RATIO, SIGMA_P) if name in places]  # a search has one of the last two
+    if theory_plane and SIGMA_A in places and len(theirs) == 2:
+        x, y = theirs
+    else:
+        x, y = max(combinations(range(len(axes)), 2), key=lambda pair: shares[pair[0]] + shares[pair[1]])
     side = np.linspace(0.0, 1.0, PLANE)
     points = np.repeat(best[None], PLANE * PLANE, axis=0)
     points[:, x], points[:, y] = np.tile(side, PLANE), np.repeat(side, PLANE)

@@ -10,10 +10,21 @@ from markupsafe import Markup
 from service.pages.charts import BOTTOM, LEFT, RIGHT, TOP, WIDTH, Chart, Frame, Line, line_chart, svg
 from service.pages.colours import hexadecimal, picture_uri, viridis
 from vi3nr.plots import Axis
-from workers.axes import BANDWIDTH, OUTPUT, RATE, RATIO, SHARE_FIRST, SHARE_HIDDEN, SIGMA_A, SIGMA_P, SIGMA_P_FIRST
+from workers.axes import (
+    BANDWIDTH,
+    GROWTH,
+    OUTPUT,
+    RATE,
+    RATIO,
+    SHARE_FIRST,
+    SHARE_HIDDEN,
+    SIGMA_A,
+    SIGMA_P,
+    SIGMA_P_FIRST,
+)
 from workers.response import AxisRange, AxisResponse, Observation, Plane, ResponseSurface, expected_finals
 
-__all__ = ["axis_plots", "plane_plot", "trial_plot"]
+__all__ = ["DEPTH", "WORDS", "axis_plots", "plane_plot", "trial_plot"]
 
 HEIGHT = 420
 FINE = 8  # pixels of the heat map between two points of the plane
@@ -27,6 +38,7 @@ WORDS = {
     SHARE_FIRST: "share of the biases in the first layer's variance",
     SHARE_HIDDEN: "share of the biases in the hidden layers' variance",
     OUTPUT: "sigma_p of the output over that of the hidden layers",
+    GROWTH: "sigma_p from one hidden layer to the next, as a factor",
     RATE: "learning rate",
 }
 

@@ -87,12 +87,15 @@ def test_a_study_survives_the_loss_of_a_node(topology: Topology) -> None:
 
 
 def test_the_dashboard_shows_the_study_and_cannot_change_it(topology: Topology) -> None:
-    """It lists the Optuna study over HTTP and refuses what would change one."""
+    """It lists the study in words over HTTP, tells its story by the reader's role, refuses what would change one."""
     studies = topology.request("/api/studies", url=topology.dashboard_url)["study_summaries"]
-    assert [study["study_name"].split()[1] for study in studies] == ["gaussian"]
+    assert [study["study_name"].partition(" (")[0] for study in studies] == ["p.png, gaussian: completed"]
     number = studies[0]["study_id"]
-    trials = topology.request(f"/api/studies/{number}", url=topology.dashboard_url)["trials"]
-    assert len(trials) >= 8
+    detail = topology.request(f"/api/studies/{number}", url=topology.dashboard_url)
+    assert len(detail["trials"]) >= 8
+    assert "/report)" in detail["note"]["body"]
+    assert detail["plotly_graph_objects"]
+    assert detail["artifacts"]
     for method, path, body in (
         ("POST", "/api/studies", {"study_name": "mine", "directions": ["maximize"]}),
         ("DELETE", f"/api/studies/{number}", None),

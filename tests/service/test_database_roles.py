@@ -1,4 +1,4 @@
-"""The dashboard's role reads the trials and can do nothing else."""
+"""The dashboard's role reads trials, studies and datasets, and can do nothing else."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from service.database import upgrade
 from service.database_roles import make_reader
+from service.store import Store
 from workers.storage import open_storage, optuna_tables
 
 
@@ -41,6 +42,13 @@ def test_the_reader_opens_the_storage_and_reads_it(reader: Engine) -> None:
     storage.engine.dispose()
 
 
+def test_the_reader_reads_what_stories_are_told_from(reader: Engine) -> None:
+    """Studies, their results and datasets, by the store's own methods."""
+    store = Store(reader)
+    assert store.titles() == {}
+    assert (store.study("s"), store.result("s"), store.dataset("d")) == (None, None, None)
+
+
 @pytest.mark.parametrize(
     "statement",
     [
@@ -48,11 +56,13 @@ def test_the_reader_opens_the_storage_and_reads_it(reader: Engine) -> None:
         "SET TRANSACTION READ WRITE; INSERT INTO studies (study_name) VALUES ('mine')",
         "SET TRANSACTION READ WRITE; CREATE TABLE mine (x int)",
         "SELECT * FROM vi3nr_version",
+        "SELECT * FROM vi3nr_webhooks",
+        "SET TRANSACTION READ WRITE; UPDATE vi3nr_studies SET state = 'failed'",
         "TABLE pg_authid",
     ],
 )
 def test_the_reader_can_do_nothing_else(reader: Engine, statement: str) -> None:
-    """Writing, and reading what is not Optuna's, is refused by the database itself, even in a writing transaction."""
+    """Writing, and reading what the dashboard does not show, is refused by the database itself, whatever is set."""
     with reader.connect() as connection, pytest.raises(DBAPIError, match=r"permission denied|read-only"):
         connection.exec_driver_sql(statement)
 

@@ -14,10 +14,12 @@ from PIL import Image
 
 from service.pages.pictures import Shown
 from service.pages.sections import KINDS, reconstructions
+from service.pages.surface_plots import WORDS
 from service.reading.kinds import KINDS as READ
 from vi3nr.grids import grid_signal
 from vi3nr.shapes import shape_grid, shape_signal
 from vi3nr.signals import Signal, image_signal
+from workers import axes
 from workers.exhibits import SHAPE_SIDE, Exhibit, shown_points
 
 RNG = np.random.default_rng(0)
@@ -41,6 +43,11 @@ def png(uri: str) -> np.ndarray:
 def test_every_kind_of_file_has_a_section():
     """Whatever can be uploaded can be looked at."""
     assert set(READ) <= set(KINDS)
+
+
+def test_every_axis_has_words():
+    """Whatever a study can search, its plots have a label for it."""
+    assert {getattr(axes, name) for name in axes.__all__ if name != "LINEAR"} == set(WORDS)
 
 
 @pytest.mark.parametrize("channels", [1, 3])

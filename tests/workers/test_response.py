@@ -71,6 +71,18 @@ def test_the_plane_is_that_of_the_axes_that_matter(surface):
     assert np.min(surface.plane.std) > 0.0
 
 
+def test_the_theorys_plane_can_be_asked_for():
+    """sigma_a across and rho up though the share matters more; where rho was not searched, the axes that matter."""
+    cube = np.random.default_rng(2).random((12, 3))
+    tried = [{axis.name: axis.value(place) for axis, place in zip(AXES, row, strict=True)} for row in cube]
+    seen = [Observation(params, 20.0 + 9.0 * params[SHARE_FIRST], {}) for params in tried]
+    for asked, axes in ((True, (SIGMA_A, RATIO)), (False, (SHARE_FIRST,))):
+        plane = response_surface(AXES, seen, theory_plane=asked).plane
+        assert set(axes) <= {plane.x, plane.y}
+    without = response_surface([AXES[0], AXES[2]], seen, theory_plane=True).plane
+    assert (without.x, without.y) == (SIGMA_A, SHARE_FIRST)
+
+
 def test_uncertainty_grows_where_nothing_was_tried():
     """With trials in one half of an axis only, the other half is less certain."""
     seen = [

@@ -1,4 +1,4 @@
-"""The Optuna dashboard over our database, for looking only.
+"""Serving the dashboard behind guards.
 
 It has no authentication of its own and its write routes are open, so everything but GET and HEAD is refused before it
 arrives, and where keys are on, everybody without a key of scope admin.
@@ -9,19 +9,24 @@ from __future__ import annotations
 import socket
 import socketserver
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from starlette.datastructures import Headers
 
+from service.blobs import BlobStore
 from service.callers import find_key
+from service.dashboard.storage import ToldStorage
+from service.dashboard.stories import Stories
 from service.database import make_engine
 from service.keys import KeyRing, Scope
 from service.problems import Problem
 from service.settings import Settings
+from service.store import Store
 from workers.storage import open_storage
 
-__all__ = ["read_only", "serve_dashboard", "with_key"]
+__all__ = ["read_only", "same_origin", "serve_dashboard", "with_key"]
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -35,6 +40,19 @@ def read_only(application: Application) -> Application:
         headers = [("Content-Type", "text/plain; charset=utf-8"), ("Allow", "GET, HEAD")]
         start_response("405 Method Not Allowed", headers)
         return [b"This dashboard is for looking; studies are changed through the API.\n"]
+
+    return guard
+
+
+def same_origin(application: Application) -> Application:
+    """The same application without the header by which it would let pages of any site read its pictures."""
+
+    def guard(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
+            kept = [(name, value) for name, value in headers if name.lower() != "access-control-allow-origin"]
+            return start_response(status, kept, *rest)
+
+        return application(environ, start)
 
     return guard
 
@@ -78,9 +96,12 @@ def serve_dashboard(settings: Settings, listener: socket.socket) -> None:
     """Serve until the process ends; behind a key where keys are on."""
     from optuna_dashboard import wsgi
 
-    application = read_only(wsgi(open_storage(settings.url)))
+    engine = make_engine(settings.url)
+    stories = Stories(Store(engine), BlobStore(settings.blob_place), settings.public_url)
+    storage = open_storage(settings.url, partial(ToldStorage, stories=stories))
+    application = read_only(same_origin(wsgi(storage, artifact_store=stories)))
     if settings.require_keys:
-        application = with_key(application, KeyRing(make_engine(settings.url)))
+        application = with_key(application, KeyRing(engine))
     server = _Server(listener)
     server.set_app(application)
     server.serve_forever(poll_interval=0.2)
