@@ -147,7 +147,11 @@ class _Objects:
 
     def exists(self, name: str) -> bool:
         with _available():
-            return bool(self._files.exists(f"{self._root}/{name}"))
+            try:
+                self._files.info(f"{self._root}/{name}")  # fsspec's own "exists" takes every error for a no
+            except FileNotFoundError:
+                return False
+            return True
 
     def remove(self, name: str) -> None:
         with _available():

@@ -3,40 +3,34 @@
 from __future__ import annotations
 
 import hashlib
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from object_stores import S3, Fickle, fickle_url
 
-from service.blobs import BlobStore
+from service.blobs import BlobStore, BlobsUnavailableError
 from service.settings import Settings
 
-S3 = "s3"  # needs the packages s3fs and moto, which the project's own environment does not have
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[None]:
+    """Needs the packages s3fs and moto, which the project's own environment does not have."""
+    with S3().running():
+        yield
 
 
-@pytest.fixture(params=["folder", "memory", S3])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path | str]:
+@pytest.fixture(params=["folder", "memory", "s3"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
     """A place of each kind. ``memory://`` is fsspec's own; S3 is an imitation that speaks its protocol over HTTP."""
     if request.param == "folder":
-        yield tmp_path / "blobs"
-    elif request.param == "memory":
-        yield f"memory://{uuid.uuid4().hex}/prefix"
-    else:
-        pytest.importorskip("s3fs")
-        server = pytest.importorskip("moto.server").ThreadedMotoServer(port=0)
-        server.start()
-        host, port = server.get_host_and_port()
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("AWS_ACCESS_KEY_ID", "any")
-            patch.setenv("AWS_SECRET_ACCESS_KEY", "any")
-            patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-            patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-            import s3fs
-
-            s3fs.S3FileSystem(skip_instance_cache=True).mkdir("bucket")
-            yield "s3://bucket/prefix"
-        server.stop()
+        return tmp_path / "blobs"
+    if request.param == "s3":
+        request.getfixturevalue("s3")
+        return f"s3://bucket/{uuid.uuid4().hex}"
+    return f"memory://{uuid.uuid4().hex}/prefix"
 
 
 @pytest.fixture
@@ -101,3 +95,33 @@ def test_the_settings_name_the_place(tmp_path: Path) -> None:
     for wrong in ("bucket/prefix", "file:///tmp/blobs"):
         with pytest.raises(ValueError, match="blobs lie in a folder"):
             BlobStore(wrong)
+
+
+def test_a_store_that_is_away_is_no_empty_store(tmp_path: Path) -> None:
+    """Every call says so; when it is back, what was put is there. A folder is never away."""
+    blobs = BlobStore(fickle_url(tmp_path.name))
+    key = blobs.put(b"some bytes")
+    with Fickle.away():
+        for call in (lambda: blobs.put(b"others"), lambda: blobs.get(key), lambda: blobs.has(key), blobs.check):
+            with pytest.raises(BlobsUnavailableError, match="nobody answers"):
+                call()
+        with pytest.raises(BlobsUnavailableError):
+            blobs.remove(key)
+    blobs.check()
+    assert blobs.get(key) == b"some bytes"
+    BlobStore(tmp_path / "nowhere").check()
+
+
+def test_a_server_that_ends_is_away_within_seconds() -> None:
+    """S3 without a server, and without a bucket: told apart from a blob that is missing, and not after minutes."""
+    server = S3()
+    with server.running():
+        blobs, nowhere = BlobStore("s3://bucket/a"), BlobStore("s3://no-such-bucket/a")
+        key = blobs.put(b"some bytes")
+        with pytest.raises(BlobsUnavailableError):
+            nowhere.put(b"some bytes")
+        server.stop()
+        begun = time.monotonic()
+        with pytest.raises(BlobsUnavailableError):
+            blobs.get(key)
+        assert time.monotonic() - begun < 15.0
