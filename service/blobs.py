@@ -15,8 +15,8 @@ from typing import Any, Protocol
 __all__ = ["BlobStore", "BlobsUnavailableError"]
 
 KEY = re.compile(r"[0-9a-f]{64}")
-# Of S3, for botocore, whose own are 60 s and five attempts: a store that is away has to show within a request.
-PATIENCE = {"connect_timeout": 3, "read_timeout": 10, "retries": {"mode": "standard", "total_max_attempts": 2}}
+# Of S3, in seconds: a store that is away has to show within a request, and before a runner's lease ends.
+PATIENCE = {"connect_timeout": 3, "read_timeout": 5, "retries": {"mode": "standard", "total_max_attempts": 2}}
 
 
 class BlobsUnavailableError(OSError):
@@ -130,9 +130,11 @@ class _Objects:
             raise ValueError(f"blobs lie in a folder (a path) or an object store (s3://bucket/prefix), got {url!r}")
         from fsspec.core import url_to_fs  # few deployments need it
 
-        options = {"config_kwargs": PATIENCE} if url.startswith("s3:") else {}
+        s3 = url.startswith("s3:")
         self._files: Any
-        self._files, self._root = url_to_fs(url, **options)
+        self._files, self._root = url_to_fs(url, **({"config_kwargs": PATIENCE} if s3 else {}))
+        if s3:
+            self._files.retries = 1  # s3fs would try five times what botocore has tried twice
 
     def write(self, name: str, data: bytes) -> None:
         with _available():

@@ -31,9 +31,9 @@ class NothingToShowError(Exception):
 
 @dataclass(frozen=True)
 class Made:
-    """What is given back: values ``(*grid, channels)`` beside the original ones, both in [-1, 1], at every ``stride``-th
-    point of each axis; the dataset's ``meta`` of the signal. Of a shape: ``distances`` on its grid of equal sides, and
-    the true ``mesh``, vertices and faces.
+    """What is given back: values ``(*grid, channels)`` beside the original ones, both in [-1, 1], at every
+    ``stride``-th point of each axis; the dataset's ``meta`` of the signal. Of a shape: ``distances`` on its grid of
+    equal sides, and the true ``mesh``, vertices and faces.
     """
 
     original: np.ndarray

@@ -45,9 +45,9 @@ def show_reconstruction(
     signal: Annotated[int, Query(description="of several: its place in the dataset, from 0")] = 0,
 ) -> Response:
     """After a confirmation run. An image: a PNG, the original to the left; a sound: a WAV at its own rate; an array: a
-    PNG of a slice beside the original one, or an NPY in the upload's own units. A shape: a PNG of its surface beside the
-    original one, or the mesh as a PLY, by marching cubes. Of a grid of more points than are kept every second (third,
-    ...) point along each axis is given, as the report shows it.
+    PNG of a slice beside the original one, or an NPY in the upload's own units. A shape: a PNG of its surface beside
+    the original one, or the mesh as a PLY, by marching cubes. Of a grid of more points than are kept every second
+    (third, ...) point along each axis is given, as the report shows it.
     """
     study = visible_study(rooms, caller, study_id)
     dataset = rooms.store.dataset(study.dataset_id)

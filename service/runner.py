@@ -114,8 +114,10 @@ class Runner:
             if event.study_id in self._held:
                 self._record(event, self._held[event.study_id])
         if time.monotonic() >= self._keep_at:
+            self._keep_at = 0.0
             for study_id in list(self._answers):
-                self._answer(study_id)
+                if not self._keep_at:  # else the store is away for the next one too
+                    self._answer(study_id)
         if time.monotonic() >= self._tell_at:
             self._tell_at = time.monotonic() + TELL_SECONDS
             for study_id in list(self._notes):
@@ -210,7 +212,6 @@ class Runner:
             case StudyCompleted():
                 kept = pack(event.exhibits, event.devices)
                 self._answers[study_id] = _Answer(event.result, kept, time.monotonic() + KEEP_SECONDS)
-                self._answer(study_id)
             case StudyFailed():
                 log.error("study %s failed: %s", study_id, event.error, extra={"study_id": study_id})
                 self._write(self._store.fail, study_id, lease, event.error)

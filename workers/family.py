@@ -164,7 +164,9 @@ class FamilyProgram:
         specs = {arm.name: arm for arm in self._arms}
         found = [(specs[name], self.runs.trained(name)) for name in dict.fromkeys(names)]
         return [
-            Trained(self.family, arm.name, arm.kind, arm.config, confirmation_seed(self._plan.seed, one[0]), weights, place)
+            Trained(
+                self.family, arm.name, arm.kind, arm.config, confirmation_seed(self._plan.seed, one[0]), weights, place
+            )
             for arm, one in found
             if one is not None
             for place, weights in sorted(one[1].items())

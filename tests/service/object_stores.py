@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-__all__ = ["S3", "Fickle", "fickle_url"]
+__all__ = ["Fickle", "fickle_url", "s3_at", "s3_server"]
 
 
 class Fickle(MemoryFileSystem):
     """In memory; while ``there`` is false every call fails as a connection does."""
 
     protocol = "fickle"
-    store: dict[str, Any] = {}
-    pseudo_dirs = [""]
+    store: ClassVar[dict[str, Any]] = {}
+    pseudo_dirs: ClassVar[list[str]] = [""]
     there = True
 
     @classmethod
@@ -58,36 +58,31 @@ def fickle_url(prefix: str) -> str:
     return f"fickle://bucket/{prefix}"
 
 
-class S3:
-    """A server on a port of its own, the bucket ``bucket`` in it, and the environment that leads there."""
-
-    def __init__(self) -> None:
-        self._server = pytest.importorskip("moto.server").ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
-        pytest.importorskip("s3fs")
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        """Run it."""
-        import s3fs
-
-        self._server.start()
-        host, port = self._server.get_host_and_port()
-        environment = {
-            "AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any", "AWS_DEFAULT_REGION": "us-east-1",
-            "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-        }  # fmt: skip
-        with pytest.MonkeyPatch.context() as patch:
-            for name, value in environment.items():
-                patch.setenv(name, value)
+@contextmanager
+def s3_server() -> Iterator[None]:
+    """A server on a port of its own with the bucket ``bucket``; inside, the environment leads there."""
+    s3fs = pytest.importorskip("s3fs")
+    server = pytest.importorskip("moto.server").ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        with s3_at(*server.get_host_and_port()):
             s3fs.S3FileSystem(skip_instance_cache=True).makedirs("bucket", exist_ok=True)  # all servers share one
-            try:
-                yield
-            finally:
-                self.stop()
-                s3fs.S3FileSystem.clear_instance_cache()
+            yield
+    finally:
+        server.stop()
 
-    def stop(self) -> None:
-        """End the server for good; the environment still leads to where it was."""
-        if self._server is not None:
-            self._server.stop()
-            self._server = None
+
+@contextmanager
+def s3_at(host: str, port: int) -> Iterator[None]:
+    """S3 is taken to be there, whoever answers."""
+    s3fs = pytest.importorskip("s3fs")
+    environment = {
+        "AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any", "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+    }  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        s3fs.S3FileSystem.clear_instance_cache()
+        yield
+    s3fs.S3FileSystem.clear_instance_cache()
