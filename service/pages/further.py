@@ -68,7 +68,7 @@ def further_section(
         for place in sorted(signals)
         if any(one.exhibit.signal == place for one in shown)
     )
-    return Further(tuple(words.arm_name(arm) for arm in arms), lines, rows, _note(dataset, rows))
+    return Further(tuple(words.arm_name(arm) for arm in arms), lines, rows, _note(dataset, result, rows))
 
 
 def places_shown(exhibits: Sequence[Exhibit], held_out_from: int) -> list[int]:
@@ -89,13 +89,12 @@ def _mean(arm: Arm, place: int) -> float | None:
     return sum(found) / len(found) if found else None
 
 
-def _note(dataset: Dataset, rows: Sequence[Sequence[Picture]]) -> str:
+def _note(dataset: Dataset, result: StudyResult, rows: Sequence[Sequence[Picture]]) -> str:
+    told = "One init config, and a network of its own for each signal."
+    if result.held_out_signals:
+        told += " The search never saw those that are held out: their scores say how well the config carries over."
     left = len(dataset.signals) - len(rows)
-    told = "" if left <= 0 else f" Of {left} signals there are no pictures here."
-    return (
-        "One init config, and a network of its own for each signal. The search never saw those that are held out: "
-        f"their scores say how well the config carries over.{told}"
-    )
+    return f"{told} Of {left} signals there are no pictures here." if left else told
 
 
 def _row(signal: Signal, name: str, shown: Sequence[Shown]) -> tuple[Picture, ...]:

@@ -17,7 +17,7 @@ from service.settings import Settings
 
 @pytest.fixture(scope="module")
 def s3() -> Iterator[None]:
-    """Needs the packages s3fs and moto, which the project's own environment does not have."""
+    """Needs s3fs, moto[s3], flask and flask-cors, which the project's own environment does not have."""
     with s3_server():
         yield
 

@@ -98,6 +98,7 @@ def _every_signal_is_given_back(client: TestClient, encode: Encode, study: str, 
         assert min(abs(score - psnr) for score in scores) < 0.01
         assert f'<th scope="row">{place}.png</th><td>{place}</td><td>{"held out" if place > 1 else "search"}' in report
     assert report.count("the original</figcaption>") == 4
+    assert "One signal after the other, 20 steps each." in report
     for wrong in (-1, 4, "first"):
         answer = client.get(here, params={"signal": wrong})
         error = answer.json()["errors"][0]
