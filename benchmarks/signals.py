@@ -27,12 +27,12 @@ from benchmarks.paper_store import Row, Store
 from benchmarks.search_defaults import row as defaults_row
 from benchmarks.search_defaults import run, study_plan
 from benchmarks.signals_data import SIGNALS, signal_of
-from service.surface_mesh import extracted_points
 from vi3nr.ensemble.cpu import CpuEnsemble
 from vi3nr.ensemble.interface import Member, Recipe
 from vi3nr.metrics_table import metrics_of, scores
 from vi3nr.reconstruction import network_of, reconstruct
 from vi3nr.signals import Signal
+from workers.marching import extracted_points
 from workers.plan import Network
 from workers.result import Arm, FamilyResult
 from workers.seeds import confirmation_seed

@@ -12,9 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-__all__ = ["BlobStore"]
+__all__ = ["BlobStore", "BlobsUnavailableError"]
 
 KEY = re.compile(r"[0-9a-f]{64}")
+# Of S3, in seconds: a store that is away has to show within a request, and before a runner's lease ends.
+PATIENCE = {"connect_timeout": 3, "read_timeout": 5, "retries": {"mode": "standard", "total_max_attempts": 2}}
+
+
+class BlobsUnavailableError(OSError):
+    """The object store does not answer, or refuses; the same call may succeed later."""
 
 
 class Shelf(Protocol):
@@ -39,6 +45,8 @@ class BlobStore:
     Raises:
         ValueError: a URL that is no object store's.
         ImportError: the package for this kind of URL is not installed; the sentence names it.
+
+    Every method may raise BlobsUnavailableError for an object store, and OSError for a folder.
     """
 
     def __init__(self, place: Path | str) -> None:
@@ -65,6 +73,10 @@ class BlobStore:
             return self._shelf.read(_name(key))
         except FileNotFoundError:
             raise KeyError(f"there is no blob {key!r}") from None
+
+    def check(self) -> None:
+        """Raises BlobsUnavailableError while an object store is away."""
+        self._shelf.exists(_name("0" * 64))
 
     def remove(self, key: str) -> None:
         """Forget the bytes under a key; nothing happens if there are none."""
@@ -118,32 +130,42 @@ class _Objects:
             raise ValueError(f"blobs lie in a folder (a path) or an object store (s3://bucket/prefix), got {url!r}")
         from fsspec.core import url_to_fs  # few deployments need it
 
+        s3 = url.startswith("s3:")
         self._files: Any
-        self._files, self._root = url_to_fs(url)
+        self._files, self._root = url_to_fs(url, **({"config_kwargs": PATIENCE} if s3 else {}))
+        if s3:
+            self._files.retries = 1  # s3fs would try five times what botocore has tried twice
 
     def write(self, name: str, data: bytes) -> None:
-        with _as_os_error():
-            self._files.pipe_file(f"{self._root}/{name}", data)
+        with _available():
+            try:
+                self._files.pipe_file(f"{self._root}/{name}", data)
+            except FileNotFoundError as error:
+                raise BlobsUnavailableError(f"there is no {self._root} to write to: {error}") from error
 
     def read(self, name: str) -> bytes:
-        with _as_os_error():
+        with _available():
             return bytes(self._files.cat_file(f"{self._root}/{name}"))
 
     def exists(self, name: str) -> bool:
-        with _as_os_error():
-            return bool(self._files.exists(f"{self._root}/{name}"))
+        with _available():
+            try:
+                self._files.info(f"{self._root}/{name}")  # fsspec's own "exists" takes every error for a no
+            except FileNotFoundError:
+                return False
+            return True
 
     def remove(self, name: str) -> None:
-        with _as_os_error():
+        with _available():
             self._files.rm_file(f"{self._root}/{name}")
 
 
 @contextmanager
-def _as_os_error() -> Iterator[None]:
-    """Each kind of object store raises errors of its own; whoever uses blobs knows those of a disk."""
+def _available() -> Iterator[None]:
+    """Each kind of object store raises errors of its own; all but that of a missing blob mean the same here."""
     try:
         yield
-    except OSError:
+    except (FileNotFoundError, BlobsUnavailableError):
         raise
     except Exception as error:
-        raise OSError(f"the object store cannot be used: {type(error).__name__}: {error}") from error
+        raise BlobsUnavailableError(f"the object store cannot be used: {type(error).__name__}: {error}") from error

@@ -100,9 +100,10 @@ def _data(blobs: BlobStore, result: StudyResult, arm: Arm, form: Form, train: Tr
 
 def _kept(blobs: BlobStore, result: StudyResult, arm: Arm) -> tuple[int, np.ndarray]:
     try:
-        exhibits = () if result.keepsake is None else unpack(blobs.get(result.keepsake)).exhibits
+        kept = () if result.keepsake is None else unpack(blobs.get(result.keepsake)).exhibits
     except KeyError:
-        exhibits = ()
+        kept = ()
+    exhibits = tuple(one for one in kept if one.signal == 0)  # weights are kept of these
     if not exhibits:
         raise Problem(409, GONE, kind="gone")
     found = next((one for one in exhibits if (one.family, one.arm) == (arm.family, arm.name)), None)

@@ -46,7 +46,7 @@ def pack(exhibits: Sequence[Exhibit], devices: Sequence[str]) -> bytes:
         "exhibits": [
             {
                 "family": one.family, "arm": one.arm, "kind": one.kind, "seed": one.seed, "stride": one.stride,
-                "layers": [asdict(layer) for layer in one.layers],
+                "layers": [asdict(layer) for layer in one.layers], "signal": one.signal, "metrics": dict(one.metrics),
             }
             for one in exhibits
         ],

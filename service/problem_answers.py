@@ -16,6 +16,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 
+from service.blobs import BlobsUnavailableError
 from service.problems import (
     BY_STATUS,
     HIDDEN,
@@ -59,6 +60,7 @@ def add_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _on_http)
     for error in (OperationalError, PoolTimeoutError):  # no answer, or every connection waits for one
         app.add_exception_handler(error, _on_database)
+    app.add_exception_handler(BlobsUnavailableError, _on_blobs)
     app.add_exception_handler(OSError, _on_system)
     app.add_exception_handler(Exception, _on_surprise)
 
@@ -119,6 +121,11 @@ async def _on_http(_: Request, error: Exception) -> Response:
 async def _on_database(_: Request, error: Exception) -> Response:
     log.error("the database cannot be used", exc_info=error)
     return problem_response(503, "the database cannot be used now; try again", headers={"Retry-After": "5"})
+
+
+async def _on_blobs(_: Request, error: Exception) -> Response:
+    log.error("the object store cannot be used", exc_info=error)
+    return problem_response(503, "the object store cannot be used now; try again", headers={"Retry-After": "5"})
 
 
 async def _on_system(request: Request, error: Exception) -> Response:

@@ -8,10 +8,10 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from service.callers import Reader
-from service.give_back import FORMATS, Made
+from service.give_back import FORMATS, Made, NothingToShowError
 from service.keepsakes import unpack
 from service.problems import Problem, documented
-from service.records import Study
+from service.records import Dataset, Study
 from service.rooms import Rooms, RoomsOf
 from service.study_queries import visible_study
 from vi3nr.signals import Signal
@@ -39,12 +39,15 @@ def show_reconstruction(
     family: Annotated[str | None, Query(max_length=64, description="left out: the best one")] = None,
     arm: Annotated[str | None, Query(max_length=255, description="left out: the family's winner")] = None,
     format: Annotated[
-        str | None, Query(max_length=8, description="image: png, npy; sound: wav, npy; array: png, npy")
+        str | None,
+        Query(max_length=8, description="image: png, npy; sound: wav, npy; array: png, npy; shape: png, ply"),
     ] = None,
+    signal: Annotated[int, Query(description="of several: its place in the dataset, from 0")] = 0,
 ) -> Response:
     """After a confirmation run. An image: a PNG, the original to the left; a sound: a WAV at its own rate; an array: a
-    PNG of a slice beside the original one, or an NPY in the upload's own units. Of a grid of more points than are kept
-    every second (third, ...) point along each axis is given, as the report shows it.
+    PNG of a slice beside the original one, or an NPY in the upload's own units. A shape: a PNG of its surface beside
+    the original one, or the mesh as a PLY, by marching cubes. Of a grid of more points than are kept every second
+    (third, ...) point along each axis is given, as the report shows it.
     """
     study = visible_study(rooms, caller, study_id)
     dataset = rooms.store.dataset(study.dataset_id)
@@ -55,19 +58,31 @@ def show_reconstruction(
         raise Problem(409, f"signals of the kind {dataset.kind} are not given back as files", kind="no-file")
     if format is not None and format not in forms:
         raise Problem.of_field("format", format, f"of the kind {dataset.kind} there are {', '.join(forms)}")
-    exhibit = _exhibit(rooms, study, family, arm)
-    form = forms[format or next(iter(forms))]
+    _check_signal(signal, dataset)
+    exhibit = _exhibit(rooms, study, family, arm, signal)
+    form, stored = forms[format or next(iter(forms))], dataset.signals[signal]
     try:
-        signal = Signal.from_bytes(rooms.blobs.get(dataset.blob_key))
+        original = Signal.from_bytes(rooms.blobs.get(stored.blob_key))
     except KeyError:
         raise Problem(409, GONE, kind="gone") from None
-    data = form.write(Made.of(signal, exhibit.values, exhibit.stride, dataset.meta))
-    name = re.sub("[^A-Za-z0-9.]+", "_", f"{study.id} {exhibit.arm}")[:100]
+    try:
+        data = form.write(Made.of(original, exhibit.values, exhibit.stride, stored.meta, exhibit.distances))
+    except NothingToShowError as error:
+        raise Problem(409, str(error), kind="no-file") from None
+    which = f" signal {signal}" if signal else ""
+    name = re.sub("[^A-Za-z0-9.]+", "_", f"{study.id} {exhibit.arm}{which}")[:100]
     headers = {"Content-Disposition": f'inline; filename="{name}.{form.suffix}"', "X-Content-Type-Options": "nosniff"}
     return Response(data, media_type=form.media_type, headers=headers)
 
 
-def _exhibit(rooms: Rooms, study: Study, family: str | None, arm: str | None) -> Exhibit:
+def _check_signal(signal: int, dataset: Dataset) -> None:
+    last = len(dataset.signals) - 1
+    if not 0 <= signal <= last:
+        told = f"the dataset has the signals 0 to {last}" if last else "the dataset has one signal, 0"
+        raise Problem.of_field("signal", signal, told)
+
+
+def _exhibit(rooms: Rooms, study: Study, family: str | None, arm: str | None, signal: int) -> Exhibit:
     """The network that is asked for. Raises Problem: 409 while there is none, 422 where there is no such one."""
     result = rooms.store.result(study.id)
     if result is None:
@@ -82,9 +97,13 @@ def _exhibit(rooms: Rooms, study: Study, family: str | None, arm: str | None) ->
     family = names[0] if family is None else family
     if family not in names:
         raise Problem.of_field("family", family, f"the study has {', '.join(names)}")
-    arms = {one.arm: one for one in kept if one.family == family}
+    ours = [one for one in kept if one.family == family]
     arm = result.families[names.index(family)].winner.name if arm is None else arm
-    if arm not in arms:
-        known = ", ".join(arms) or "none"
+    if arm not in {one.arm for one in ours}:
+        known = ", ".join(dict.fromkeys(one.arm for one in ours)) or "none"
         raise Problem.of_field("arm", arm, f"of this family there are kept: {known}")
-    return arms[arm]
+    signals = {one.signal: one for one in ours if one.arm == arm}
+    if signal not in signals:
+        known = ", ".join(map(str, sorted(signals)))
+        raise Problem(409, f"of signal {signal} nothing is kept; kept are the signals {known}", kind="gone")
+    return signals[signal]

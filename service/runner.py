@@ -4,6 +4,7 @@ through here.
 It is the only place where Optuna is asked and told, and it meets the API in the database alone. It may die at
 any moment: what it held is claimed again when its lease runs out, and goes on from what stands recorded. A database
 that is away for some seconds is asked again; one that stays away ends the runner, which its supervisor starts anew.
+While the object store is away no study is begun, those that are go on, and an answer waits a while for its pictures.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
 from sqlalchemy.exc import OperationalError
 
-from service.blobs import BlobStore
+from service.blobs import BlobStore, BlobsUnavailableError
 from service.keepsakes import pack
 from service.records import ClaimedStudy, LeaseLost
 from service.runner_figures import Figures
@@ -38,6 +39,17 @@ log = logging.getLogger(__name__)
 IDLE_SECONDS = 0.5  # between two looks at the queue
 TELL_SECONDS = 0.5  # between two notes on how far a study is; many actors give a hundred reports a second
 MAX_CLAIMS = 50  # a study that brings every runner down must not do so forever
+AWAY_SECONDS = 5.0  # between two looks at an object store that is away
+KEEP_SECONDS = 60.0  # that an answer waits for one, so that its pictures are kept
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """Of a study that has ended, with what its report shows; ``until`` is when it is written down without that."""
+
+    result: StudyResult
+    kept: bytes
+    until: float
 
 
 class Runner:
@@ -72,7 +84,9 @@ class Runner:
         self._owner, self._lease_seconds, self._capacity, self._only = owner, lease_seconds, capacity, only
         self._held: dict[str, int] = {}  # study -> lease number
         self._notes: dict[str, ProgressNote] = {}  # how far each study is, where that is not yet written
-        self._renew_at = self._claim_at = self._tell_at = 0.0
+        self._answers: dict[str, _Answer] = {}  # of studies that have ended, until they are written down
+        self._blobs_away = False
+        self._renew_at = self._claim_at = self._tell_at = self._keep_at = 0.0
 
     def run(self, stop: threading.Event, until: Callable[[], bool] = lambda: False) -> None:
         """Work until ``stop`` is set or ``until()`` holds; then give back what is held.
@@ -82,7 +96,7 @@ class Runner:
         try:
             while not stop.is_set() and not until():
                 self.turn(timeout=1.0)
-                if not self._held:
+                if len(self._held) == len(self._answers):  # nothing trains
                     stop.wait(IDLE_SECONDS)
         except StorageUnavailableError:
             self._held.clear()  # nobody is there to take it back
@@ -99,6 +113,11 @@ class Runner:
                 self._figures.note(event)
             if event.study_id in self._held:
                 self._record(event, self._held[event.study_id])
+        if time.monotonic() >= self._keep_at:
+            self._keep_at = 0.0
+            for study_id in list(self._answers):
+                if not self._keep_at:  # else the store is away for the next one too
+                    self._answer(study_id)
         if time.monotonic() >= self._tell_at:
             self._tell_at = time.monotonic() + TELL_SECONDS
             for study_id in list(self._notes):
@@ -110,7 +129,7 @@ class Runner:
         """Take studies up, but not while there is nothing to train them on: another runner may have it."""
         if time.monotonic() < self._claim_at:
             return
-        while len(self._held) < self._capacity and self._engine.has_devices:
+        while len(self._held) < self._capacity and self._engine.has_devices and self._blobs_there():
             study = _insist(partial(self._store.claim, self._owner, self._lease_seconds, only=self._only))
             if study is None:
                 self._claim_at = time.monotonic() + IDLE_SECONDS
@@ -120,6 +139,17 @@ class Runner:
             self._held[study.id] = study.lease_number
             self._begin(study)
 
+    def _blobs_there(self) -> bool:
+        """Whether studies can be begun. Asked of the object store only when it was away."""
+        if self._blobs_away:
+            try:
+                self._blobs.check()
+            except BlobsUnavailableError:
+                self._claim_at = time.monotonic() + AWAY_SECONDS
+            else:
+                self._blobs_away = False
+        return not self._blobs_away
+
     def _begin(self, study: ClaimedStudy) -> None:
         if study.state is StudyState.CANCELLING:
             self._drop(study.id)
@@ -128,19 +158,28 @@ class Runner:
         try:
             if study.lease_number > MAX_CLAIMS:
                 raise RuntimeError(f"{MAX_CLAIMS} runners took it up and none brought it to its end")
-            keys = [stored.blob_key for stored in study.dataset.signals]
-            if not all(self._blobs.has(key) for key in keys):
-                raise RuntimeError("the dataset's data is gone from the blob store; upload the files again")
-            signals = [Signal.from_bytes(self._blobs.get(key)) for key in keys]
+            signals = self._signals(study)
             lease = study.lease_number
             fence, runs = self._store.fence(study.id, lease), _insist(partial(self._store.runs, study.id))
             self._engine.add(study.plan, signals, runs, lease, elapsed=study.elapsed, fence=fence)
         except StorageUnavailableError:
             raise
+        except BlobsUnavailableError as error:
+            log.warning("study %s waits: %s", study.id, error, extra={"study_id": study.id})
+            self._blobs_away, self._claim_at = True, time.monotonic() + AWAY_SECONDS
+            self._drop(study.id)
+            self._write(self._store.release, study.id, study.lease_number)
         except Exception as error:
             log.exception("study %s cannot begin", study.id, extra={"study_id": study.id})
             self._drop(study.id)
             self._write(self._store.fail, study.id, study.lease_number, f"the study could not begin: {error}")
+
+    def _signals(self, study: ClaimedStudy) -> list[Signal]:
+        try:
+            return [Signal.from_bytes(self._blobs.get(stored.blob_key)) for stored in study.dataset.signals]
+        except KeyError:
+            sentence = "the dataset's data is gone from the blob store; upload the files again"
+            raise RuntimeError(sentence) from None
 
     def _renew(self) -> None:
         if time.monotonic() < self._renew_at:
@@ -171,10 +210,8 @@ class Runner:
             case StudyProgressed():
                 self._notes[study_id] = event.progress
             case StudyCompleted():
-                self._write(self._store.complete, study_id, lease, self._with_keepsake(event))
-                if study_id in self._held:
-                    log.info("study %s is completed", study_id, extra={"study_id": study_id})
-                self._drop(study_id)
+                kept = pack(event.exhibits, event.devices)
+                self._answers[study_id] = _Answer(event.result, kept, time.monotonic() + KEEP_SECONDS)
             case StudyFailed():
                 log.error("study %s failed: %s", study_id, event.error, extra={"study_id": study_id})
                 self._write(self._store.fail, study_id, lease, event.error)
@@ -183,13 +220,23 @@ class Runner:
                 ids = {"study_id": study_id, "family": event.family, "trial": event.number}
                 log.info("study %s %s trial %d %s", study_id, event.family, event.number, event.state, extra=ids)
 
-    def _with_keepsake(self, event: StudyCompleted) -> StudyResult:
-        """The result, which names where its report's pictures lie; a full disk costs the pictures, not the answer."""
+    def _answer(self, study_id: str) -> None:
+        """Write the answer down, which names where its report's pictures lie. A full disk, or an object store that
+        stays away, costs the pictures and not the answer.
+        """
+        answer = self._answers[study_id]
+        result = answer.result
         try:
-            return replace(event.result, keepsake=self._blobs.put(pack(event.exhibits, event.devices)))
-        except OSError:
-            log.exception("its pictures cannot be kept", extra={"study_id": event.study_id})
-            return event.result
+            result = replace(result, keepsake=self._blobs.put(answer.kept))
+        except OSError as error:
+            if isinstance(error, BlobsUnavailableError) and time.monotonic() < answer.until:
+                self._keep_at = time.monotonic() + AWAY_SECONDS
+                return
+            log.exception("its pictures cannot be kept", extra={"study_id": study_id})
+        self._write(self._store.complete, study_id, self._held[study_id], result)
+        if study_id in self._held:
+            log.info("study %s is completed", study_id, extra={"study_id": study_id})
+        self._drop(study_id)
 
     def _write(self, write: Callable[..., object], study_id: str, lease: int, *facts: object) -> None:
         """A write under the lease; when another runner holds the study by now, it is dropped here."""
@@ -201,6 +248,7 @@ class Runner:
 
     def _drop(self, study_id: str) -> None:
         self._held.pop(study_id, None)
+        self._answers.pop(study_id, None)
         self._notes.pop(study_id, None)
         self._engine.abort(study_id)
 

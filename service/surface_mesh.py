@@ -1,44 +1,16 @@
-"""A trained shape given back: its mesh by marching cubes, as PLY, and a picture of it."""
+"""A mesh as a file and as a picture: PLY, and shaded pixels."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
-from skimage.measure import marching_cubes
 
 from vi3nr.metrics_shape import surface_points
-from vi3nr.shapes import shape_grid
 
-__all__ = ["extract", "extracted_points", "ply", "shaded"]
+__all__ = ["ply", "shaded"]
 
-SIDE = 64  # grid points along an axis
-POINTS, POINT_SEED = 8192, 0
 PER_PIXEL = 12  # points that a picture is drawn with: few pixels stay empty
 TURN, TILT = np.radians(30.0), np.radians(20.0)  # of the camera around y, and down from above
 LIGHT = np.array([-0.45, 0.6, 0.66])
-
-Distances = Callable[[np.ndarray], np.ndarray]
-
-
-def extract(distances: Distances, side: int = SIDE) -> tuple[np.ndarray, np.ndarray] | None:
-    """The surface where the signed distances are 0: vertices ``(vertex, 3)`` in [-1, 1] and faces, outward; None where
-    there is none.
-    """
-    grid = np.asarray(distances(shape_grid(side)), np.float64).reshape(side, side, side)
-    if not (np.isfinite(grid).all() and grid.min() < 0.0 < grid.max()):
-        return None
-    steps = (2.0 / (side - 1),) * 3
-    vertices, faces, _, _ = marching_cubes(grid, 0.0, spacing=steps, gradient_direction="descent")  # type: ignore[no-untyped-call]
-    return vertices.astype(np.float64) - 1.0, faces.astype(np.int64)
-
-
-def extracted_points(distances: Distances, side: int = SIDE) -> np.ndarray:
-    """Points spread over the extracted surface, ``(point, 3)``; none where there is none."""
-    mesh = extract(distances, side)
-    if mesh is None:
-        return np.empty((0, 3))
-    return surface_points(*mesh, POINTS, generator=np.random.default_rng(POINT_SEED))[0]
 
 
 def ply(vertices: np.ndarray, faces: np.ndarray) -> bytes:

@@ -19,6 +19,7 @@ from workers.scheduler import FairShare
 from workers.seats import Resident, Seat
 from workers.storage import Fence, StorageUnavailableError, TrialStorage, persistently
 from workers.study import StudyProgram
+from workers.verdict import with_metrics
 
 __all__ = ["Engine"]
 
@@ -234,7 +235,8 @@ class Engine:
 
     def _completed(self, study_id: str, program: StudyProgram) -> StudyCompleted:
         devices = tuple(device.kind for device in self._floor.devices)
-        return StudyCompleted(study_id, program.result(), program.exhibits(), devices)
+        shown = program.exhibits()
+        return StudyCompleted(study_id, with_metrics(program.result(), shown), shown, devices)
 
     def _guarded(self, study_id: str, call: Callable[[], T]) -> T | None:
         """``call()``; whatever goes wrong in a study's own program fails this study and no other."""

@@ -153,7 +153,8 @@ class FamilyProgram:
         )  # fmt: skip
 
     def trained(self) -> list[Trained]:
-        """Networks to look at, once the phase is ``done``: the winner's, and what it is compared with.
+        """Networks to look at, once the phase is ``done``: the winner's, and what it is compared with, one for each
+        signal that networks are kept for.
 
         An arm whose every replicate was trained before this process took the study up is left out.
         """
@@ -163,9 +164,12 @@ class FamilyProgram:
         specs = {arm.name: arm for arm in self._arms}
         found = [(specs[name], self.runs.trained(name)) for name in dict.fromkeys(names)]
         return [
-            Trained(self.family, arm.name, arm.kind, arm.config, confirmation_seed(self._plan.seed, one[0]), one[1])
+            Trained(
+                self.family, arm.name, arm.kind, arm.config, confirmation_seed(self._plan.seed, one[0]), weights, place
+            )
             for arm, one in found
             if one is not None
+            for place, weights in sorted(one[1].items())
         ]
 
     @property

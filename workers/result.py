@@ -12,6 +12,7 @@ __all__ = [
     "Comparison",
     "FamilyResult",
     "Interval",
+    "NetworkMetrics",
     "ProgressNote",
     "SignalGain",
     "StudyResult",
@@ -92,6 +93,18 @@ class CarryOver:
 
 
 @dataclass(frozen=True)
+class NetworkMetrics:
+    """One trained network of an arm, drawn from ``seed``, on the signal at this place of the dataset: every metric of
+    the signal's kind by name (``vi3nr.metrics_table``), null where one says nothing.
+    """
+
+    arm: str
+    seed: int
+    signal: int
+    values: dict[str, float | None]
+
+
+@dataclass(frozen=True)
 class FamilyResult:
     """``winner`` is the arm with the highest mean, be it a usual one; ``arms`` are sorted by mean, best first."""
 
@@ -104,6 +117,7 @@ class FamilyResult:
     stability_sigma_p: float | None
     stability_kind: str
     carry_over: CarryOver | None = None  # None when no signals were held out
+    metrics: tuple[NetworkMetrics, ...] = ()  # of the networks that are kept: the winner's and what it is compared with
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from vi3nr.ensemble.interface import WORST_SCORE, Member, MemberState, Progress
 from workers.arms import ArmSpec
 from workers.confirm import Scores
 from workers.events import Event, Run, RunFinished
+from workers.exhibits import shown_signals
 from workers.jobs import MAX_ATTEMPTS, Job, Setting
 from workers.objective import Curve
 from workers.tours import mean_score, on_line
@@ -60,7 +61,7 @@ class RunPhase:
         self._live: dict[str, _Live] = {}
         self._between: deque[_Live] = deque()  # runs that wait for a slot to train on their next signal
         self._attempts: Counter[tuple[str, int, int]] = Counter()  # by arm, replicate and signal
-        self._trained: dict[str, tuple[int, np.ndarray]] = {}
+        self._trained: dict[str, tuple[int, dict[int, np.ndarray]]] = {}  # by arm: replicate, parameters by signal
 
     @property
     def running(self) -> int:
@@ -102,8 +103,10 @@ class RunPhase:
         runs = [run for run in self._runs.values() if run.arm == arm and run.replicate != CONTINUATION]
         return sorted(runs, key=lambda run: run.replicate)
 
-    def trained(self, arm: str) -> tuple[int, np.ndarray] | None:
-        """The first replicate of an arm that ended in this process, and its parameters, flat as in ``MemberState``."""
+    def trained(self, arm: str) -> tuple[int, Mapping[int, np.ndarray]] | None:
+        """The first replicate of an arm that ended in this process, and its parameters, flat as in ``MemberState``, for
+        the first signal and for as many others as are kept (``workers.exhibits.shown_signals``).
+        """
         return self._trained.get(arm)
 
     def next_job(self, wishes: Sequence[Wish]) -> Job | None:
@@ -133,13 +136,22 @@ class RunPhase:
         del self._live[progress.key]
         live.best_scores.append(progress.best_score)
         live.diverged = live.diverged or progress.diverged
-        if progress.state is not None and live.signal == 0 and live.wish.replicate != CONTINUATION:
-            self._trained.setdefault(live.wish.arm.name, (live.wish.replicate, progress.state.parameters))
+        if progress.state is not None and live.wish.replicate != CONTINUATION:
+            self._keep(live, progress.state.parameters)
         if live.signal + 1 < live.wish.signals:
             live.signal, live.step = live.signal + 1, 0
             self._between.append(live)
             return
         self._record(live, progress.best_step)
+
+    def _keep(self, live: _Live, parameters: np.ndarray) -> None:
+        if live.signal == 0:
+            self._trained.setdefault(live.wish.arm.name, (live.wish.replicate, {0: parameters}))
+            return
+        replicate, kept = self._trained.get(live.wish.arm.name, (None, {}))
+        signals, fitted = len(self._setting.signal_keys), self._setting.fitted
+        if replicate == live.wish.replicate and live.signal in shown_signals(signals, fitted, len(parameters)):
+            kept[live.signal] = parameters
 
     def _record(self, live: _Live, best_step: int) -> None:
         arm, fitted = live.wish.arm, self._setting.fitted

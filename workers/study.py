@@ -167,8 +167,8 @@ class StudyProgram:
         return study_result(self.plan, results, ended, points=points, channels=channels, signals=len(self._signals))
 
     def exhibits(self) -> tuple[Exhibit, ...]:
-        """What the report shows besides the numbers, once ``done``: of several signals the first."""
-        return exhibits([one for program in self._programs for one in program.trained()], self._signals[0])
+        """What the report shows besides the numbers, once ``done``."""
+        return exhibits([one for program in self._programs for one in program.trained()], self._signals)
 
     def _trials_total(self) -> int:
         """As many as the budget has, or as there are once the search has ended."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from vi3nr.activations import activation
 from vi3nr.config import Stability
@@ -11,13 +12,22 @@ from vi3nr.theory import stable_sigma_p
 from workers.arms import ArmSpec, bias_label
 from workers.carry_over import carry_over
 from workers.events import Run
+from workers.exhibits import Exhibit
 from workers.objective import Objective
 from workers.plan import StudyPlan
-from workers.result import Arm, Comparison, FamilyResult, Interval, StudyResult, memorising_warning
+from workers.result import (
+    Arm,
+    Comparison,
+    FamilyResult,
+    Interval,
+    NetworkMetrics,
+    StudyResult,
+    memorising_warning,
+)
 from workers.statistics import mean_interval, paired_interval
 from workers.tours import signal_scores
 
-__all__ = ["arm_of", "compare", "family_result", "study_result"]
+__all__ = ["arm_of", "compare", "family_result", "study_result", "with_metrics"]
 
 
 def arm_of(spec: ArmSpec, runs: Sequence[Run], objective: Objective, steps: int) -> Arm:
@@ -97,6 +107,17 @@ def study_result(
         signals=signals - plan.held_out_signals,
         held_out_signals=plan.held_out_signals,
     )
+
+
+def with_metrics(result: StudyResult, exhibits: Sequence[Exhibit]) -> StudyResult:
+    """The answer with what its kept networks are worth by the metrics of their signals' kind."""
+
+    def of(family: FamilyResult) -> FamilyResult:
+        shown = [one for one in exhibits if one.family == family.family and one.metrics]
+        found = tuple(NetworkMetrics(one.arm, one.seed, one.signal, dict(one.metrics)) for one in shown)
+        return replace(family, metrics=found)
+
+    return replace(result, families=tuple(of(family) for family in result.families))
 
 
 def _sentence(found: str, usual: str, gain: Interval, verdict: str, objective: Objective) -> str:

@@ -108,10 +108,15 @@ class AsyncClient:
         return await self._send(calls.report(study_id))
 
     async def reconstruction(
-        self, study_id: str, form: str | None = None, family: str | None = None, arm: str | None = None
+        self,
+        study_id: str,
+        form: str | None = None,
+        family: str | None = None,
+        arm: str | None = None,
+        signal: int = 0,
     ) -> bytes:
         """The signal as a trained network gives it back."""
-        return await self._send(calls.reconstruction(study_id, family, arm, form))
+        return await self._send(calls.reconstruction(study_id, family, arm, form, signal))
 
     async def export(
         self, study_id: str, form: str = "json", family: str | None = None, arm: str | None = None

@@ -150,9 +150,9 @@ def report(study_id: str) -> Call[str]:
     return Call("GET", f"/v1/studies/{_part(study_id)}/report", lambda response: response.text, {"live": "false"})
 
 
-def reconstruction(study_id: str, family: str | None, arm: str | None, form: str | None) -> Call[bytes]:
-    """What a trained network makes of the signal, as a file."""
-    query = {"family": family, "arm": arm, "format": form}
+def reconstruction(study_id: str, family: str | None, arm: str | None, form: str | None, signal: int) -> Call[bytes]:
+    """What a trained network makes of a signal, as a file."""
+    query = {"family": family, "arm": arm, "format": form, "signal": signal or None}
     return Call("GET", f"/v1/studies/{_part(study_id)}/reconstruction", lambda response: response.content, query)
 
 

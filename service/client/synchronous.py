@@ -127,10 +127,18 @@ class Client:
         return self._send(calls.report(study_id))
 
     def reconstruction(
-        self, study_id: str, form: str | None = None, family: str | None = None, arm: str | None = None
+        self,
+        study_id: str,
+        form: str | None = None,
+        family: str | None = None,
+        arm: str | None = None,
+        signal: int = 0,
     ) -> bytes:
-        """The signal as a trained network gives it back: ``png``, ``wav`` or ``npy``, by the signal's kind."""
-        return self._send(calls.reconstruction(study_id, family, arm, form))
+        """The signal as a trained network gives it back: ``png``, ``wav``, ``npy`` or ``ply``, by the signal's kind.
+
+        ``signal`` is its place in a dataset of several.
+        """
+        return self._send(calls.reconstruction(study_id, family, arm, form, signal))
 
     def export(self, study_id: str, form: str = "json", family: str | None = None, arm: str | None = None) -> bytes:
         """The answer as a file: ``json``, ``pytorch``, ``safetensors`` or ``siren``."""

@@ -120,7 +120,7 @@ class Stories:
         return Story(note, figure, self._files(dataset, found, result), trials)
 
     def _files(self, dataset: Dataset, family: FamilyResult, result: StudyResult) -> tuple[File, ...]:
-        """None where they are lost, not to be read from here, or cannot be drawn: a note without pictures beats none."""
+        """None where they are lost, not to be read from here, or cannot be drawn."""
         if result.keepsake is None:
             return ()
         try:

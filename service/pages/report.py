@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -20,6 +21,7 @@ from service.pages import words
 from service.pages.answers import Answer, answer_of
 from service.pages.arm_plot import arm_plot
 from service.pages.assets import policy, render
+from service.pages.further import Further, further_section, places_shown
 from service.pages.layer_plots import curve_plot, variance_plot
 from service.pages.pictures import Reconstructions, Shown
 from service.pages.sections import reconstructions
@@ -72,6 +74,8 @@ class FamilyBlock:
     curves: Markup
     arms: Markup
     pictures: Reconstructions | None
+    metrics: list[tuple[str, str]]  # of each network that is shown: its title, its metrics in words
+    further: Further | None
     layers: list[LayersBlock]
 
     @property
@@ -142,9 +146,10 @@ def _families(
     store: Store, blobs: BlobStore, study: Study, dataset: Dataset, result: StudyResult, keepsake: Keepsake | None,
     learned: Learning,
 ) -> list[FamilyBlock]:  # fmt: skip
-    signal = _signal(blobs, dataset)
+    shown = () if keepsake is None else keepsake.exhibits
+    signals = _signals(blobs, dataset, [0, *places_shown(shown, result.signals)])
     runs = store.runs(study.id)
-    return [_family(learned, study, dataset, result, one, runs, signal, keepsake) for one in result.families]
+    return [_family(learned, study, dataset, result, one, runs, signals, shown) for one in result.families]
 
 
 def _family(
@@ -154,20 +159,22 @@ def _family(
     result: StudyResult,
     family: FamilyResult,
     runs: Sequence[Run],
-    signal: Signal | None,
-    keepsake: Keepsake | None,
+    signals: Mapping[int, Signal],
+    exhibits: Sequence[Exhibit],
 ) -> FamilyBlock:
     usual = None if family.comparison is None else family.comparison.baseline
     names = {arm.name: words.arm_name(arm) for arm in family.arms}
-    kept = () if keepsake is None else tuple(one for one in keepsake.exhibits if one.family == family.family)
-    shown = [Shown(names.get(one.arm, one.arm), one) for one in kept]
+    kept = [Shown(names.get(one.arm, one.arm), one) for one in exhibits if one.family == family.family]
+    shown = [one for one in kept if one.exhibit.signal == 0]
     return FamilyBlock(
         family,
         answer_of(family, result.unit),
         _search(learned, study, family.family),
         curve_plot([r for r in runs if r.family == family.family], family.winner.name, usual, names, result.steps),
         arm_plot(family, result.unit),
-        None if signal is None else reconstructions(signal, shown, dataset.name, dataset.meta),
+        reconstructions(signals[0], shown, dataset.signals[0].name, dataset.meta) if 0 in signals else None,
+        [(one.title, words.metrics(dataset.kind, one.exhibit.metrics)) for one in shown if one.exhibit.metrics],
+        further_section(dataset, result, family, kept, signals),
         [
             LayersBlock(one.title, one.exhibit, (
                 variance_plot(one.exhibit.layers, "preactivation"), variance_plot(one.exhibit.layers, "gradient"),
@@ -177,11 +184,13 @@ def _family(
     )  # fmt: skip
 
 
-def _signal(blobs: BlobStore, dataset: Dataset) -> Signal | None:
-    try:
-        return Signal.from_bytes(blobs.get(dataset.blob_key))
-    except KeyError:
-        return None
+def _signals(blobs: BlobStore, dataset: Dataset, places: Sequence[int]) -> dict[int, Signal]:
+    """Those of the signals that are still there."""
+    found = {}
+    for place in places:
+        with suppress(KeyError):
+            found[place] = Signal.from_bytes(blobs.get(dataset.signals[place].blob_key))
+    return found
 
 
 def _search(learned: Learning, study: Study, family: str) -> SearchBlock:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,8 @@ SIZE = 320  # pixels of a rendered surface
 
 def shape_section(signal: Signal, shown: Sequence[Shown], name: str, _: Mapping[str, Any]) -> Reconstructions | None:
     """The true surface and each reconstruction's, then where a slice of each lies inside; None without a grid."""
-    from service.surface_mesh import extract, shaded
+    from service.surface_mesh import shaded
+    from workers.marching import surface_of
 
     known = [one for one in shown if one.exhibit.distances is not None]
     if not known or "vertices" not in signal.extras:
@@ -32,7 +32,7 @@ def shape_section(signal: Signal, shown: Sequence[Shown], name: str, _: Mapping[
     slices = []
     for one in known:
         distances = np.asarray(one.exhibit.distances)
-        mesh = extract(partial(_known, distances), SHAPE_SIDE)
+        mesh = surface_of(distances)
         caption = f"{psnr_of(one.exhibit, signal):.2f} dB, seed {one.exhibit.seed}"
         picture = np.full((SIZE, SIZE), 255, np.uint8) if mesh is None else shaded(*mesh, SIZE)
         pictures.append(_surface(one.title, caption if mesh else f"{caption}; it has no surface", picture, one.title))
@@ -42,11 +42,6 @@ def shape_section(signal: Signal, shown: Sequence[Shown], name: str, _: Mapping[
         "agree on inside, middle where they differ, dark outside."
     )
     return Reconstructions((*pictures, *slices), Markup(""), note, Markup(""))
-
-
-def _known(distances: np.ndarray, _: np.ndarray) -> np.ndarray:
-    """Distances at the points of the grid, which were kept."""
-    return distances
 
 
 def _surface(title: str, caption: str, pixels: np.ndarray, name: str) -> Picture:

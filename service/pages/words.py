@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from service.records import Study
+from vi3nr.metrics_table import metrics_of
 from workers.response import AxisResponse
 from workers.result import Arm, Interval
 
 __all__ = [
-    "arm_name", "basin", "between", "digits", "duration", "mean", "number", "percent", "progress", "rule_name", "scale",
-    "signed",
+    "arm_name", "basin", "between", "digits", "duration", "mean", "metrics", "number", "percent", "progress",
+    "rule_name", "scale", "score", "signed",
 ]  # fmt: skip
 
 PHASES = {
@@ -89,6 +91,22 @@ def duration(seconds: float) -> str:
 def mean(one: Interval, unit: str) -> str:
     """The mean alone."""
     return f"{one.mean:.{digits(unit)}f}"
+
+
+def score(value: float | None, unit: str) -> str:
+    """One score alone; nothing for None."""
+    return "" if value is None else f"{value:.{digits(unit)}f}"
+
+
+def metrics(kind: str, values: Mapping[str, float | None]) -> str:
+    """``PSNR 27.31 dB, SSIM 0.912``: what is known of the metrics of this kind of signal, the main one first."""
+    found = [(one, values.get(one.name)) for one in metrics_of(kind)]
+    return ", ".join(f"{one.label} {metric(value, one.unit)}" for one, value in found if value is not None)
+
+
+def metric(value: float, unit: str) -> str:
+    """A metric's value with its unit: two digits behind the point of dB, three digits of others."""
+    return f"{value:.2f} {unit}" if unit == "dB" else f"{value:.3g}"
 
 
 def progress(study: Study) -> str:

@@ -41,7 +41,8 @@ def read(data: bytes, options: Options, limits: Limits) -> Reading:
         signal = shape_signal(places, triangles, points=points)
     except ValueError as error:
         raise RefusedError("content", f"cannot be used: {error}") from None
-    unit = float((places.max(axis=0) - places.min(axis=0)).max()) / (2.0 * HALF_EXTENT)
+    low, high = places.min(axis=0), places.max(axis=0)
+    unit = float((high - low).max()) / (2.0 * HALF_EXTENT)
     near = round(points * NEAR_SHARE)
     notes = [
         f"{near} of {points} points lie near the surface, offset by a std of {NEAR_STD:g}; the others are uniform",
@@ -53,6 +54,7 @@ def read(data: bytes, options: Options, limits: Limits) -> Reading:
         "axes": ["x", "y", "z"],
         "coordinate_range": [-1.0, 1.0],
         "value_range": [-unit, unit],  # a distance of so many of the file's units is 1
+        "middle": ((low + high) / 2.0).tolist(),  # in the file's units: where the origin lies
         "faces": len(triangles),
         "near": near,
         "near_std": NEAR_STD,

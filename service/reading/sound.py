@@ -78,7 +78,8 @@ def _decode(data: bytes, limits: Limits) -> tuple[np.ndarray, int]:
                     raise RefusedError("size", f"has more than {limits.max_values} amplitudes")
             rate = int(file.samplerate)
     except soundfile.LibsndfileError as error:
-        raise RefusedError("content", f"is damaged: {ascii(str(error))[1:-1][:120]}") from None
+        said = error.error_string  # without the words of its place in memory
+        raise RefusedError("content", f"is damaged: {ascii(said)[1:-1][:120]}") from None
     if not blocks:
         raise RefusedError("content", "holds no sound: it has 0 samples")
     samples = np.concatenate(blocks)

@@ -4,40 +4,34 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import socket
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from object_stores import Fickle, fickle_url, s3_at, s3_server
 
-from service.blobs import BlobStore
+from service.blobs import BlobStore, BlobsUnavailableError
 from service.settings import Settings
 
-S3 = "s3"  # needs the packages s3fs and moto, which the project's own environment does not have
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[None]:
+    """Needs s3fs, moto[s3], flask and flask-cors, which the project's own environment does not have."""
+    with s3_server():
+        yield
 
 
-@pytest.fixture(params=["folder", "memory", S3])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path | str]:
+@pytest.fixture(params=["folder", "memory", "s3"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
     """A place of each kind. ``memory://`` is fsspec's own; S3 is an imitation that speaks its protocol over HTTP."""
     if request.param == "folder":
-        yield tmp_path / "blobs"
-    elif request.param == "memory":
-        yield f"memory://{uuid.uuid4().hex}/prefix"
-    else:
-        pytest.importorskip("s3fs")
-        server = pytest.importorskip("moto.server").ThreadedMotoServer(port=0)
-        server.start()
-        host, port = server.get_host_and_port()
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("AWS_ACCESS_KEY_ID", "any")
-            patch.setenv("AWS_SECRET_ACCESS_KEY", "any")
-            patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-            patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-            import s3fs
-
-            s3fs.S3FileSystem(skip_instance_cache=True).mkdir("bucket")
-            yield "s3://bucket/prefix"
-        server.stop()
+        return tmp_path / "blobs"
+    if request.param == "s3":
+        request.getfixturevalue("s3")
+        return f"s3://bucket/{uuid.uuid4().hex}"
+    return f"memory://{uuid.uuid4().hex}/prefix"
 
 
 @pytest.fixture
@@ -117,3 +111,32 @@ def test_what_cannot_be_written_whole_is_not_there(tmp_path: Path, monkeypatch: 
         blobs.put(data)
     assert seen == [False]
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_a_store_that_is_away_is_no_empty_store(tmp_path: Path) -> None:
+    """Every call says so; when it is back, what was put is there. A folder is never away."""
+    blobs = BlobStore(fickle_url(tmp_path.name))
+    key = blobs.put(b"some bytes")
+    with Fickle.away():
+        for call in (lambda: blobs.put(b"others"), lambda: blobs.get(key), lambda: blobs.has(key), blobs.check):
+            with pytest.raises(BlobsUnavailableError, match="nobody answers"):
+                call()
+        with pytest.raises(BlobsUnavailableError):
+            blobs.remove(key)
+    blobs.check()
+    assert blobs.get(key) == b"some bytes"
+    BlobStore(tmp_path / "nowhere").check()
+
+
+def test_a_bucket_that_is_missing_is_no_missing_blob(s3: None) -> None:
+    """Writing there says that the store cannot be used."""
+    with pytest.raises(BlobsUnavailableError, match="no-such-bucket"):
+        BlobStore("s3://no-such-bucket/a").put(b"some bytes")
+
+
+def test_a_server_that_is_gone_is_away() -> None:
+    """Nobody listens there."""
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # and does not listen
+        with s3_at(*nobody.getsockname()), pytest.raises(BlobsUnavailableError):
+            BlobStore("s3://bucket/a").get("a" * 64)

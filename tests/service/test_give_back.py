@@ -46,6 +46,13 @@ def test_sound_beyond_full_scale_is_turned_down() -> None:
     )  # half a step, and libsndfile divides by 32,768
 
 
+def test_thinned_sound_keeps_its_length() -> None:
+    """Every second sample at half the rate."""
+    wav = FORMATS["sound"]["wav"].write(made(sound(a_tone(2000)), stride=2))
+    back, rate = soundfile.read(io.BytesIO(wav))
+    assert (rate, len(back)) == (4000, 1000)
+
+
 def test_an_array_comes_back_in_its_own_units() -> None:
     """The NPY holds the volume's own numbers; thinned where only every second point is kept."""
     volume = a_volume()

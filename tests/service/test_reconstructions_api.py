@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+import trimesh
 from encoders import a_tone, a_volume, npy, sound
 from live_service import SMALL, a_picture
 from PIL import Image
@@ -31,7 +32,9 @@ FILES: dict[str, Callable[[], bytes]] = {
     "image": a_picture,
     "sound": lambda: sound(a_tone(400, channels=2)),
     "array": lambda: npy(a_volume((4, 5, 6))),
+    "shape": lambda: trimesh.creation.icosphere(2, 3.0).apply_translation((10, 0, -5)).export(file_type="ply"),
 }
+SMOOTH = {"activations": [{"family": "sine"}], "network": {"width": 16, "hidden_layers": 2}, "training": {"steps": 100}}
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +47,10 @@ def answered(tmp_path_factory: pytest.TempPathFactory) -> Any:
     with TestClient(create_app(settings), raise_server_exceptions=False) as client:
 
         def ask(data: bytes) -> str:
-            dataset = client.post("/v1/datasets", files={"files": ("a.bin", data)}).json()
-            answer = client.post("/v1/studies", json={"dataset_id": dataset["id"], **SMALL})
+            options = {"max_points": "1000"}
+            dataset = client.post("/v1/datasets", files={"files": ("a.bin", data)}, data=options).json()
+            more = SMOOTH if dataset["kind"] == "shape" else {}
+            answer = client.post("/v1/studies", json={"dataset_id": dataset["id"], **SMALL, **more})
             assert answer.status_code == 202, answer.text
             return str(answer.json()["id"])
 
@@ -95,6 +100,56 @@ def test_an_array_comes_back_as_numbers_and_as_a_picture(answered: Any) -> None:
     assert min(map(abs, scores)) < 0.01
 
 
+def test_a_shape_comes_back_as_a_mesh_and_as_a_picture(answered: Any) -> None:
+    """A closed PLY in the place and the units of the upload, a ball of radius 3 off the origin; a PNG of it beside the
+    original one.
+    """
+    client, studies, _ = answered
+    here = f"/v1/studies/{studies['shape']}/reconstruction"
+    answer = client.get(here, params={"format": "ply"})
+    assert (answer.headers["content-type"], answer.status_code) == ("model/ply", 200)
+    made = trimesh.load_mesh(io.BytesIO(answer.content), file_type="ply")
+    assert made.is_watertight
+    np.testing.assert_allclose(made.centroid, (10, 0, -5), atol=0.5)
+    assert made.volume == pytest.approx(4 / 3 * np.pi * 27, rel=0.25)
+    picture = client.get(here)
+    assert picture.headers["content-type"] == "image/png"
+    shown = np.asarray(Image.open(io.BytesIO(picture.content)))
+    side = (shown.shape[1] - GAP) // 2
+    assert shown.shape == (side, 2 * side + GAP)
+    original, network = shown[:, :side] < 255, shown[:, side + GAP :] < 255
+    assert original.mean() == pytest.approx(np.pi / 4 * 0.92**2, rel=0.02)
+    assert (original & network).sum() / (original | network).sum() > 0.8
+
+
+METRICS = {
+    "image": {"psnr", "ssim"},
+    "sound": {"snr", "psnr", "log_spectral_distance"},
+    "array": {"psnr"},
+    "shape": {"iou", "mean_absolute_distance", "chamfer"},
+}
+
+
+@pytest.mark.parametrize("kind", METRICS)
+def test_the_answer_has_the_metrics_of_its_kind(answered: Any, kind: str) -> None:
+    """Of the winner's network and of what it is compared with, each with its seed; the report says them in words."""
+    client, studies, _ = answered
+    (family,) = client.get(f"/v1/studies/{studies[kind]}/best").json()["families"]
+    assert {one["arm"] for one in family["metrics"]} >= {family["winner"]["name"], family["comparison"]["baseline"]}
+    for one in family["metrics"]:
+        assert set(one["values"]) == METRICS[kind]
+        assert one["signal"] == 0
+    found = next(one["values"] for one in family["metrics"] if one["arm"] == family["winner"]["name"])
+    if "psnr" in found:
+        assert min(abs(found["psnr"] - value) for value in family["winner"]["values"]) < 0.01
+    if kind == "shape":
+        assert found["iou"] > 0.7
+        assert 0.0 < found["chamfer"] < 0.1
+    report = client.get(f"/v1/studies/{studies[kind]}/report").text
+    first = {"image": "PSNR", "sound": "SNR", "array": "PSNR", "shape": "IoU"}[kind]
+    assert f"</strong>: {first} " in report
+
+
 def test_the_usual_initialisation_can_be_heard_too(answered: Any) -> None:
     """By its arm's name, which the answer tells; both differ."""
     client, studies, _ = answered
@@ -110,6 +165,8 @@ def test_the_usual_initialisation_can_be_heard_too(answered: Any) -> None:
     ("study", "query", "status", "words"),
     [
         ("image", {"format": "wav"}, 422, "format: of the kind image there are png, npy"),
+        ("shape", {"format": "npy"}, 422, "format: of the kind shape there are png, ply"),
+        ("image", {"signal": 1}, 422, "signal: the dataset has one signal, 0, got 1"),
         ("image", {"family": "sine"}, 422, "family: the study has gaussian"),
         ("image", {"arm": "nobody"}, 422, "arm: of this family there are kept: gaussian"),
         ("waiting", {}, 409, "the study is queued"),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from collections.abc import Callable
 
+import numpy as np
 import pytest
+from PIL import Image
 from starlette.testclient import TestClient
 
 from service.blobs import BlobStore
@@ -72,8 +75,34 @@ def test_a_study_answers_how_its_config_carries_over(client: TestClient, encode:
     assert gains == pytest.approx([one["found"] - one["baseline"] for one in carried["signals"]])
     assert (carried["over"], carried["gain"]["mean"]) == ("signals", pytest.approx(sum(gains) / 2))
     assert "On 2 held-out signals" in carried["sentence"]
-    report = client.get(f"/v1/studies/{study.json()['id']}/report")
-    assert "On 2 held-out signals" in report.text
+    report = client.get(f"/v1/studies/{study.json()['id']}/report").text
+    assert "On 2 held-out signals" in report
+    _every_signal_is_given_back(client, encode, study.json()["id"], family, report)
+
+
+def _every_signal_is_given_back(client: TestClient, encode: Encode, study: str, family: dict, report: str) -> None:
+    """Each as a picture whose left half is its upload, with the score that the answer has for it; in the report by its
+    name, with its use; what the dataset has not is refused with the field.
+    """
+    here, winner = f"/v1/studies/{study}/reconstruction", family["winner"]
+    metrics = {one["signal"]: one for one in family["metrics"] if one["arm"] == winner["name"]}
+    assert sorted(metrics) == [0, 1, 2, 3]
+    for place in range(4):
+        shown = np.asarray(Image.open(io.BytesIO(client.get(here, params={"signal": place}).content)))
+        original = np.asarray(Image.open(io.BytesIO(encode("PNG", 10 + place, 8))))
+        np.testing.assert_array_equal(shown[:, : 10 + place], original)
+        array = np.load(io.BytesIO(client.get(here, params={"signal": place, "format": "npy"}).content))
+        psnr = -10.0 * np.log10(np.mean(np.square(array - original / 255.0)))
+        scores = [scores[place] for scores in winner["per_signal"]]
+        assert metrics[place]["values"]["psnr"] == pytest.approx(psnr, abs=0.01)
+        assert min(abs(score - psnr) for score in scores) < 0.01
+        assert f'<th scope="row">{place}.png</th><td>{place}</td><td>{"held out" if place > 1 else "search"}' in report
+    assert report.count("the original</figcaption>") == 4
+    assert "One signal after the other, 20 steps each." in report
+    for wrong in (-1, 4, "first"):
+        answer = client.get(here, params={"signal": wrong})
+        error = answer.json()["errors"][0]
+        assert (answer.status_code, error["field"], error["value"].strip("'")) == (422, "signal", str(wrong))
 
 
 def test_what_leaves_nothing_to_search_on_is_refused(client: TestClient, encode: Encode) -> None:

@@ -11,9 +11,10 @@ from starlette.testclient import TestClient
 
 from service.blobs import BlobStore
 from service.settings import Settings
-from service.surface_mesh import extract, extracted_points, ply, shaded
+from service.surface_mesh import ply, shaded
 from vi3nr.metrics_shape import chamfer_distance, surface_points
 from vi3nr.signals import Signal
+from workers.marching import extract, extracted_points
 
 MESHES = Path(__file__).parents[3] / "shared" / "data" / "meshes"
 TORUS = trimesh.creation.torus(1.0, 0.4, major_sections=16, minor_sections=8)
