@@ -20,6 +20,7 @@ from service import (
     routes_studies,
     routes_theory,
 )
+from service.answer_memory import AnswerMemory
 from service.blobs import BlobStore
 from service.body_limit import BodyLimit
 from service.callers import KeyGuard
@@ -61,9 +62,10 @@ TAGS = [
 def _rooms(settings: Settings, engine: Engine, reader: Reader) -> Rooms:
     store, blobs = Store(engine), BlobStore(settings.blob_place)
     surfaces = SurfaceMemory(partial(learn, store))
+    answers = AnswerMemory(blobs)
     return Rooms(
         settings, store, blobs, reader, KeyRing(engine), Board(engine), Watchers(settings.max_watchers), surfaces,
-        ReportMemory(store, blobs, surfaces.of, settings.retry_after_seconds),
+        ReportMemory(store, blobs, surfaces.of, settings.retry_after_seconds, answers), answers,
     )  # fmt: skip
 
 

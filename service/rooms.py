@@ -12,6 +12,7 @@ from typing import Annotated
 from fastapi import Depends, Query, Request
 from pydantic import AwareDatetime
 
+from service.answer_memory import AnswerMemory
 from service.blobs import BlobStore
 from service.cursors import BadCursorError
 from service.keys import KeyRing
@@ -54,6 +55,7 @@ class Rooms:
     watchers: Watchers
     surfaces: SurfaceMemory
     reports: ReportMemory
+    answers: AnswerMemory
     rate_limit: RateLimit = field(default_factory=RateLimit)
 
 

@@ -44,7 +44,7 @@ def show_report(
     return _page(rooms.reports.page(visible_study(rooms, caller, study_id), live=live), report.SCRIPT)
 
 
-def _page(html: str, script: str) -> HTMLResponse:
+def _page(html: str | bytes, script: str) -> HTMLResponse:
     headers = {
         "Content-Security-Policy": policy(script, served=True),
         "X-Content-Type-Options": "nosniff",

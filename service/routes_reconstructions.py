@@ -7,15 +7,17 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
+from service.answer_memory import Answer
 from service.callers import Reader
-from service.give_back import FORMATS, Made, NothingToShowError
+from service.give_back import FORMATS, Format, Made, NothingToShowError
 from service.keepsakes import unpack
 from service.problems import Problem, documented
-from service.records import Dataset, Study
+from service.records import Dataset, StoredSignal, Study
 from service.rooms import Rooms, RoomsOf
 from service.study_queries import visible_study
 from vi3nr.signals import Signal
 from workers.exhibits import Exhibit
+from workers.result import StudyResult
 
 __all__ = ["router"]
 
@@ -59,8 +61,18 @@ def show_reconstruction(
     if format is not None and format not in forms:
         raise Problem.of_field("format", format, f"of the kind {dataset.kind} there are {', '.join(forms)}")
     _check_signal(signal, dataset)
-    exhibit = _exhibit(rooms, study, family, arm, signal)
-    form, stored = forms[format or next(iter(forms))], dataset.signals[signal]
+    form = forms[format or next(iter(forms))]
+    place = ("reconstruction", study.id, family, arm, form.suffix, signal)
+    answer = rooms.answers.get(place)
+    if answer is None:
+        result = _result(rooms, study)
+        answer = _file(rooms, study, _exhibit(rooms, result, family, arm, signal), form, dataset.signals[signal])
+        rooms.answers.keep(place, answer, result.keepsake, dataset.signals[signal].blob_key)
+    return Response(answer.content, media_type=form.media_type, headers=answer.headers)
+
+
+def _file(rooms: Rooms, study: Study, exhibit: Exhibit, form: Format, stored: StoredSignal) -> Answer:
+    """The file. Raises Problem: 409 where the signal is gone, or there is no surface."""
     try:
         original = Signal.from_bytes(rooms.blobs.get(stored.blob_key))
     except KeyError:
@@ -69,10 +81,10 @@ def show_reconstruction(
         data = form.write(Made.of(original, exhibit.values, exhibit.stride, stored.meta, exhibit.distances))
     except NothingToShowError as error:
         raise Problem(409, str(error), kind="no-file") from None
-    which = f" signal {signal}" if signal else ""
+    which = f" signal {exhibit.signal}" if exhibit.signal else ""
     name = re.sub("[^A-Za-z0-9.]+", "_", f"{study.id} {exhibit.arm}{which}")[:100]
-    headers = {"Content-Disposition": f'inline; filename="{name}.{form.suffix}"', "X-Content-Type-Options": "nosniff"}
-    return Response(data, media_type=form.media_type, headers=headers)
+    disposition = f'inline; filename="{name}.{form.suffix}"'
+    return Answer(data, {"Content-Disposition": disposition, "X-Content-Type-Options": "nosniff"})
 
 
 def _check_signal(signal: int, dataset: Dataset) -> None:
@@ -82,11 +94,15 @@ def _check_signal(signal: int, dataset: Dataset) -> None:
         raise Problem.of_field("signal", signal, told)
 
 
-def _exhibit(rooms: Rooms, study: Study, family: str | None, arm: str | None, signal: int) -> Exhibit:
-    """The network that is asked for. Raises Problem: 409 while there is none, 422 where there is no such one."""
+def _result(rooms: Rooms, study: Study) -> StudyResult:
     result = rooms.store.result(study.id)
     if result is None:
         raise Problem(409, f"the study is {study.state.value}: nothing is given back yet", kind="no-best")
+    return result
+
+
+def _exhibit(rooms: Rooms, result: StudyResult, family: str | None, arm: str | None, signal: int) -> Exhibit:
+    """The network that is asked for. Raises Problem: 409 where none is kept, 422 where there is no such one."""
     try:
         kept = () if result.keepsake is None else unpack(rooms.blobs.get(result.keepsake)).exhibits
     except KeyError:

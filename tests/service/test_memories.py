@@ -11,6 +11,7 @@ import pytest
 from studies_to_store import SIGNAL, finish, queued
 
 from service import surface_memory
+from service.answer_memory import AnswerMemory
 from service.blobs import BlobStore
 from service.database import make_engine, upgrade
 from service.pages import memory
@@ -124,7 +125,7 @@ def test_few_surfaces_are_kept(fits: Fits, kept: SurfaceMemory, monkeypatch: pyt
 def test_reports_of_ended_studies_are_made_once(
     settings: Settings, fits: Fits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Those of others each time; so many characters are kept."""
+    """Those of others each time; so many bytes are kept."""
     made: list[str] = []
 
     def page(*parts: object, **_: object) -> str:
@@ -139,7 +140,7 @@ def test_reports_of_ended_studies_are_made_once(
     store, blobs = Store(engine), BlobStore(settings.blob_dir)
     key = blobs.put(SIGNAL.to_bytes())
     store.add_dataset(name="photo", content_hash="a", signal=SIGNAL, blob_key=key, meta={"n": 1})
-    reports = memory.ReportMemory(store, blobs, fits, 2)
+    reports = memory.ReportMemory(store, blobs, fits, 2, AnswerMemory(blobs, most=25))
     first, second, third = queued(store), queued(store), queued(store)
 
     def ask(study_id: str) -> None:
@@ -152,7 +153,6 @@ def test_reports_of_ended_studies_are_made_once(
     assert made == [first, first]
     for study_id in (first, second, third):
         finish(store, study_id)
-    monkeypatch.setattr(memory, "MOST_CHARACTERS", 25)
     for study_id in (first, first, second, first, third, first):
         ask(study_id)
     assert made[2:] == [first, second, third]

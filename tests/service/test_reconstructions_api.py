@@ -189,7 +189,7 @@ def test_what_cannot_be_given_back_is_a_problem(
 def test_bytes_that_are_gone_are_a_problem(
     answered: Any, monkeypatch: pytest.MonkeyPatch, lost: int, path: str
 ) -> None:
-    """Of what the study keeps, or of the dataset: 409, and nothing fails."""
+    """Of what the study keeps, or of the dataset: 409, though the answer was given and remembered before."""
     client, studies, _ = answered
     here, read = f"/v1/studies/{studies['image']}", BlobStore.get
     calls = iter(range(9))
@@ -199,6 +199,8 @@ def test_bytes_that_are_gone_are_a_problem(
             raise KeyError(key)
         return read(self, key)
 
+    assert client.get(f"{here}/{path}").status_code == 200
     monkeypatch.setattr(BlobStore, "get", get)
+    monkeypatch.setattr(BlobStore, "has", lambda *_: False)
     answer = client.get(f"{here}/{path}")
     assert (answer.status_code, answer.json()["type"]) == (409, "urn:vi3nr:problem:gone")
