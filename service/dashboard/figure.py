@@ -53,6 +53,8 @@ def surface_figure(learned: Learned, unit: str, decibel: float) -> str | None:
         "xaxis": _axis(ranges[plane.x]),
         "yaxis": _axis(ranges[plane.y]),
         "legend": {"orientation": "h", "y": -0.22, "font": {"color": "#ffffff"}, "bgcolor": "#2c718e"},
+        "font": {"color": "#7a7a7a"},
+        "paper_bgcolor": "rgba(0,0,0,0)",  # on white and on the dark scheme's grey
         "margin": {"l": 70, "r": 10, "t": 50, "b": 110},
     }
     return json.dumps({"data": data, "layout": layout}, allow_nan=False)

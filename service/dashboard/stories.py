@@ -76,8 +76,10 @@ class Stories:
             return None
         dataset = self._store.dataset(study.dataset_id)
         assert dataset is not None  # a foreign key says so
-        story = self._tell(study, dataset, family, self._store.result(study_id))
-        if study.state in FINISHED:
+        result = self._store.result(study_id)
+        story = self._tell(study, dataset, family, result)
+        whole = story.files or result is None or result.keepsake is None  # else the blobs may be back the next time
+        if study.state in FINISHED and whole:
             with self._lock:
                 self._kept[study_id, family] = story
                 while len(self._kept) > MOST_KEPT:
@@ -126,8 +128,8 @@ class Stories:
         try:
             kept = unpack(self._blobs.get(result.keepsake)).exhibits
             signal = Signal.from_bytes(self._blobs.get(dataset.blob_key))
-            # Exhibits of further signals, which some studies keep, are the report's.
-            first = [one for one in kept if one.family == family.family and getattr(one, "signal", 0) == 0]
+            # Those of further signals are the report's.
+            first = [one for one in kept if one.family == family.family and one.signal == 0]
             return tuple(family_files(signal, dataset, family, first))
         except (KeyError, OSError) as error:
             log.warning("the pictures of %s are not there: %s", family.family, error)
