@@ -7,10 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 from starlette.testclient import TestClient
 from studies_to_store import ask, dataset, finish, plan
 
 from service.app import create_app
+from service.database import make_engine
 from service.problems import ProblemBody
 from service.settings import Settings
 from service.states import StudyState
@@ -39,6 +41,17 @@ def test_the_same_idempotency_key_gives_the_same_study(client: TestClient, datas
     assert ask(client, dataset_id, "k3", search={"trials": 3}).status_code == 422, (
         "it counts where nothing was made too"
     )
+
+
+def test_an_idempotency_key_counts_for_a_day(client: TestClient, dataset_id: str, settings: Settings) -> None:
+    """Then it is a new one."""
+    first = ask(client, dataset_id, "k1").json()["id"]
+    engine = make_engine(settings.url)
+    for seconds, same in ((86_000, True), (400, False)):
+        with engine.begin() as connection:
+            connection.execute(text("UPDATE vi3nr_idempotency SET created = created - :s"), {"s": seconds})
+        assert (ask(client, dataset_id, "k1").json()["id"] == first) == same
+    engine.dispose()
 
 
 def test_twenty_at_once_under_one_key_make_one_study(store: Store) -> None:

@@ -99,6 +99,8 @@ def test_the_api_answers_while_ray_is_not_there(
         runner: Child = service.children["runner"]
     assert runner.pid is None
     assert "was killed" not in caplog.text
+    (line,) = [line for line in runner.last_words().splitlines() if "giving up" in line]
+    assert json.loads(line)["level"] == "ERROR"
 
 
 def service_began(log: Path) -> datetime:
@@ -123,6 +125,7 @@ def test_the_api_ends_streams_at_once_and_other_requests_at_the_deadline(tmp_pat
         assert events.getheader("server") is None
         assert events.readline() == b"event: progress\n"
         upload.putrequest("POST", "/v1/datasets")
+        upload.putheader("Content-Type", "multipart/form-data; boundary=x")
         upload.putheader("Content-Length", "1000")
         upload.endheaders(b"x")
         assert api.pid is not None

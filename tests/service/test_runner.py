@@ -194,13 +194,15 @@ def test_a_runner_that_was_slow_takes_its_own_study_up_again(house):
     assert house.store.result(study_id).families[0].trials == 5
 
 
-def test_cancelling_frees_the_study(house):
-    """A study whose client cancels it while it runs becomes cancelled at the runner's next look."""
+def test_cancelling_frees_the_study(house, caplog):
+    """A study whose client cancels it while it runs becomes cancelled at its own runner's next look."""
+    caplog.set_level(logging.INFO)
     study_id = house.add(tiny_plan(100))
     runner = house.runner()
     runner.turn(1.0)
     house.store.request_cancel(study_id)
     runner.run(threading.Event(), lambda: house.state(study_id) is StudyState.CANCELLED)
+    assert "under lease 2" not in caplog.text
 
 
 def test_a_missing_blob_fails_the_study_with_a_sentence(house, tmp_path):
