@@ -227,7 +227,8 @@ def use(stages: dict[str, Stage], space: Path) -> None:
         for process in running:
             process.wait(60)
         log.close()
-        print((space / "log").read_text()[-1500:])
+        lines = (space / "log").read_text().splitlines()
+        print(*[line for line in lines if "service.requests" not in line][-15:], sep="\n")
 
 
 def _picture(worker: Stage) -> bytes:
@@ -246,7 +247,7 @@ def _ask(key: str, path: str, body: bytes | None = None, kind: str = "applicatio
         return json.loads(answer.read())
 
 
-def _until(condition: Any, what: str, seconds: float = 300.0) -> None:
+def _until(condition: Any, what: str, seconds: float = 900.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
