@@ -205,7 +205,19 @@ def use(stages: dict[str, Stage], space: Path) -> None:
     api.environment["VI3NR_REQUIRE_KEYS"] = "true"  # as docker-compose.yml has it: the image listens for others too
     key = api.run("vi3nr", "key", "create", "image-check", "--scope", "write").split()[-1]
     log = (space / "log").open("w")
-    running = [subprocess.Popen(stage.command(*stage.default()), stdout=log, stderr=log) for stage in (api, worker)]
+
+    def start(stage: Stage) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(stage.command(*stage.default()), stdout=log, stderr=log)
+
+    running = {stage.name: start(stage) for stage in (api, worker)}
+
+    def completed(number: str) -> bool:
+        """Whether the study is. A runner that has ended is started again, as Docker does by docker-compose.yml."""
+        if running["worker"].poll() is not None:
+            print("the runner has ended and is started again", flush=True)
+            running["worker"] = start(worker)
+        return bool(_ask(key, f"/v1/studies/{number}")["state"] == "completed")
+
     try:
         _until(api.healthy, "the API's health check")
         print("api: healthy as user", api.user, flush=True)
@@ -219,12 +231,12 @@ def use(stages: dict[str, Stage], space: Path) -> None:
             "confirm": {"finalists": 1, "seeds": 2},
         }
         number = _ask(key, "/v1/studies", json.dumps(study).encode(), "application/json")["id"]
-        _until(lambda: _ask(key, f"/v1/studies/{number}")["state"] == "completed", "the study")
+        _until(lambda: completed(number), "the study")
         print("worker: the study is completed as user", worker.user, flush=True)
     finally:
-        for process in running:
+        for process in running.values():
             process.terminate()
-        for process in running:
+        for process in running.values():
             process.wait(60)
         log.close()
         lines = (space / "log").read_text().splitlines()
