@@ -128,7 +128,7 @@ def test_threads_share_few_arenas(tmp_path: Path) -> None:
 OTHERWISE = {  # what is no JSON
     "/v1/studies/{study_id}/events": ["text/event-stream"],
     "/v1/studies/{study_id}/report": ["text/html"],
-    "/v1/studies/{study_id}/reconstruction": ["application/octet-stream", "audio/wav", "image/png"],
+    "/v1/studies/{study_id}/reconstruction": ["application/octet-stream", "audio/wav", "image/png", "model/ply"],
     "/v1/studies/{study_id}/export": ["application/json", "application/octet-stream", "text/x-python"],
     "/metrics": ["text/plain"],
 }
