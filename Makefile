@@ -25,8 +25,8 @@ fuzz-api: $(STAMP)
 	VI3NR_API_CASES=200 $(BIN)/python -m pytest -s --timeout 7200 tests/service/test_api_fuzz.py
 
 # Blobs in S3, against moto's server: its packages need another python-dateutil than the pinned one, so they lie apart.
-.PHONY: s3-test
-s3-test: $(STAMP)
+.PHONY: object-store-test
+object-store-test: $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade --target build/s3 "s3fs>=2025.2" "moto[s3]>=5.1" "flask>=3" "flask-cors>=5"
 	PYTHONPATH=build/s3 $(BIN)/python -m pytest tests/service/test_blobs.py tests/service/test_object_store_api.py
 
