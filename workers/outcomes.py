@@ -10,7 +10,7 @@ from optuna.trial import FrozenTrial, TrialState
 from workers.objective import Curve
 from workers.seeds import trial_seed
 
-__all__ = ["CURVE", "FINISHED", "OWN_CURVE", "WORDS", "Asked", "Outcome", "outcome_of"]
+__all__ = ["CURVE", "FINISHED", "OWN_CURVE", "WORDS", "Asked", "Outcome", "attempt_of", "order_of", "outcome_of"]
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 WORDS = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned"}
@@ -60,3 +60,13 @@ def outcome_of(trial: FrozenTrial, study_seed: int) -> Outcome:
         note=facts.get("note"),
         curve=tuple((int(step), psnr) for step, psnr in curve),
     )
+
+
+def order_of(trial: FrozenTrial) -> int | None:
+    """The order that an Optuna trial is an attempt at; None where it was cut short while being asked for."""
+    return None if "order" not in trial.user_attrs else int(trial.user_attrs["order"])
+
+
+def attempt_of(trial: FrozenTrial) -> int:
+    """Which attempt at its order a trial is, from 1."""
+    return int(trial.user_attrs.get("attempt", 1))

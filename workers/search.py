@@ -22,7 +22,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from vi3nr.ensemble.interface import WORST_SCORE
 from workers.jobs import MAX_ATTEMPTS
 from workers.objective import Curve, Objective
-from workers.outcomes import CURVE, FINISHED, OWN_CURVE, WORDS, Asked, Outcome, outcome_of
+from workers.outcomes import CURVE, FINISHED, OWN_CURVE, WORDS, Asked, Outcome, attempt_of, order_of, outcome_of
 from workers.prior import known_trials, start_with
 from workers.sampler import SurfaceSampler
 from workers.search_policy import make_pruner, make_sampler, pruning_steps
@@ -87,6 +87,7 @@ class FamilySearch:
         self._waiting: set[int] = set()
         self._outcomes: dict[int, Outcome] = {}
         self._next_order = 0
+        self._unanswered = False  # whether the last question for a trial got no answer
         self.dropped = 0  # orders that lost their trainer MAX_ATTEMPTS times
         self.recover()
 
@@ -121,12 +122,7 @@ class FamilySearch:
 
     def ask(self) -> Asked:
         """The next trial: a lost one again, else a start point, else the sampler's proposal."""
-        order = self._next_order
-        seed = sampler_seed(self._seed, self._family, order)
-        self._study.sampler = self._sampler(seed)
-        if not self._waiting and order < len(self._start):
-            self._enqueue(self._start[order], {"order": order, "attempt": 1})
-        trial = persistently(self._study.ask)
+        order, trial = persistently(self._begin)
         params = {
             name: persistently(partial(trial.suggest_float, name, axis.low, axis.high, log=axis.log))
             for name, axis in self._distributions.items()
@@ -143,6 +139,22 @@ class FamilySearch:
         self._next_order = max(self._next_order, order + 1)
         self.describe(asked.number, {**facts, "seed": asked.seed, "lease": self._lease})
         return asked
+
+    def _begin(self) -> tuple[int, Trial]:
+        """Optuna's next trial, and its order if it was not queued for one.
+
+        A try without an answer may have begun a trial that nobody knows of: it is failed before the next try.
+        """
+        if self._unanswered:
+            self.recover()
+        self._unanswered = True
+        order = self._next_order
+        self._study.sampler = self._sampler(sampler_seed(self._seed, self._family, order))
+        if not self._waiting and order < len(self._start):
+            self._enqueue(self._start[order], {"order": order, "attempt": 1})
+        trial = self._study.ask()
+        self._unanswered = False
+        return order, trial
 
     def describe(self, number: int, facts: Mapping[str, Any]) -> None:
         """Write user attributes on a running trial, for people and for the record."""
@@ -200,8 +212,9 @@ class FamilySearch:
         for trial in self._trials():
             orphaned = trial.state == TrialState.RUNNING and trial.number not in self._live
             known = self._fail(trial.number) if orphaned else trial
-            if "order" in known.user_attrs:  # without one it was cut short while being asked: never trained
-                orders.setdefault(int(known.user_attrs["order"]), []).append(known)
+            order = order_of(known)
+            if order is not None:  # without one it was cut short while being asked: never trained
+                orders.setdefault(order, []).append(known)
         self._next_order = max(orders, default=-1) + 1
         self._waiting.clear()
         self.dropped = 0
@@ -212,27 +225,33 @@ class FamilySearch:
             elif any(trial.state == TrialState.WAITING for trial in attempts):
                 self._waiting.add(order)
             elif not any(trial.number in self._live for trial in attempts):
-                self._again(max(attempts, key=lambda trial: (_attempt(trial), LOST in trial.user_attrs)), order)
+                self._again(max(attempts, key=lambda trial: (attempt_of(trial), LOST in trial.user_attrs)), order)
 
     def _enqueue(self, params: Mapping[str, float], facts: Mapping[str, Any]) -> None:
-        persistently(partial(self._study.enqueue_trial, dict(params), user_attrs=dict(facts)))
-        self._waiting.add(int(facts["order"]))
+        order, tried = int(facts["order"]), False
+
+        def queue() -> None:
+            nonlocal tried
+            if tried and any(one.state == TrialState.WAITING and order_of(one) == order for one in self._trials()):
+                return  # it was queued, and only the answer was lost
+            tried = True
+            self._study.enqueue_trial(dict(params), user_attrs=dict(facts))
+
+        persistently(queue)
+        self._waiting.add(order)
 
     def _again(self, failed: FrozenTrial, order: int) -> bool:
         """Queue an order again. Only a lost trainer costs an attempt; a runner's end is no fault of the trial."""
-        attempt = _attempt(failed) + int(bool(failed.user_attrs.get(LOST)))
+        attempt = attempt_of(failed) + int(bool(failed.user_attrs.get(LOST)))
         if attempt > MAX_ATTEMPTS:
             self.dropped += 1
             return False
         first = failed.user_attrs.get("first_number", failed.number)
-        params = failed.params if len(failed.params) == len(self._distributions) else self._fixed(failed)
+        # Without all of them the runner died before Optuna had written them down: what the order was queued with.
+        whole = len(failed.params) == len(self._distributions)
+        params = failed.params if whole else dict(failed.system_attrs.get("fixed_params", {}))
         self._enqueue(params, {"order": order, "attempt": attempt, "first_number": first})
         return True
-
-    @staticmethod
-    def _fixed(failed: FrozenTrial) -> dict[str, float]:
-        """What an order was queued with, when the runner died before Optuna had written its parameters down."""
-        return dict(failed.system_attrs.get("fixed_params", {}))
 
     def _score(self, curve: Curve) -> float:
         return mean_score(self._objective, curve, self._search_steps, self._steps)
@@ -278,7 +297,3 @@ def _name_metric(study: optuna.Study, name: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)  # the interface may change; the name is only for people
         study.set_metric_names([name])
-
-
-def _attempt(trial: FrozenTrial) -> int:
-    return int(trial.user_attrs.get("attempt", 1))

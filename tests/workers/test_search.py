@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import optuna
 import pytest
 from optuna.distributions import FloatDistribution
@@ -170,6 +172,32 @@ def test_a_locked_database_is_tried_again_and_given_up_in_the_end():
     assert persistently(flaky, delays=(0.0, 0.0)) == "told"
     with pytest.raises(StorageUnavailableError, match="3 times: database is gone"):
         persistently(dead, delays=(0.0, 0.0))
+
+
+@pytest.mark.parametrize("call", ["ask", "enqueue_trial"])
+@pytest.mark.parametrize("lost", [0, 2])
+def test_an_answer_that_is_lost_leaves_no_trial_behind(storage, monkeypatch, call, lost):
+    """The database dies after it has taken a new trial and before it says so: the same trials are asked for, each once,
+    and none stays open."""
+    name = f"{call} {lost}"
+    whole = [outcome.params for outcome in train(open_search(storage, f"{name} whole"), 6)]
+    search = open_search(storage, name)
+    does, count = getattr(search._study, call), itertools.count()
+
+    def silent(*given, **options):
+        done = does(*given, **options)
+        if next(count) == lost:
+            raise StorageInternalError("the connection is lost")
+        return done
+
+    monkeypatch.setattr(search._study, call, silent)
+    done = train(search, 6)
+    assert [outcome.order for outcome in done] == list(range(6))
+    assert [outcome.params for outcome in done] == whole
+    states = [trial.state for trial in trials(storage, name)]
+    assert states.count(TrialState.COMPLETE) + states.count(TrialState.PRUNED) == 6
+    assert {TrialState.RUNNING, TrialState.WAITING}.isdisjoint(states)
+    assert next(count) > lost  # else nothing was lost
 
 
 def test_a_runners_end_costs_a_trial_no_attempt(storage):
