@@ -15,7 +15,7 @@ import numpy as np
 
 from service.surface_mesh import ply, shaded
 from vi3nr.grids import to_values
-from vi3nr.signals import Signal
+from vi3nr.signals import Signal, to_levels
 from workers.marching import surface_of
 
 __all__ = ["FORMATS", "Format", "Made", "NothingToShowError"]
@@ -140,8 +140,7 @@ def _middle(grid: np.ndarray) -> np.ndarray:
 
 def _png(*grids: np.ndarray) -> bytes:
     """Grids ``(rows, columns, channels)`` in [-1, 1] side by side."""
-    levels = [np.rint(np.clip((grid.astype(np.float64) + 1.0) * 127.5, 0.0, 255.0)).astype(np.uint8) for grid in grids]
-    return _pixels_png(*(grid[..., 0] if grid.shape[2] == 1 else grid for grid in levels))
+    return _pixels_png(*(to_levels(grid[..., 0] if grid.shape[2] == 1 else grid) for grid in grids))
 
 
 def _pixels_png(left: np.ndarray, right: np.ndarray) -> bytes:

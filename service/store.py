@@ -27,7 +27,7 @@ from service.trial_records import Trial
 from vi3nr.signals import Signal
 from workers.events import Run
 from workers.plan import StudyPlan
-from workers.response import AxisRange, Observation
+from workers.response_data import AxisRange, Observation
 from workers.result import ProgressNote, StudyResult
 
 __all__ = ["Store", "new_id"]

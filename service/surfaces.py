@@ -13,7 +13,8 @@ from service.store import Store
 from vi3nr.activations import activation, family_of
 from vi3nr.theory import stable_sigma_p
 from workers.objective import Objective
-from workers.response import AxisRange, Observation, ResponseSurface, response_surface
+from workers.response import response_surface
+from workers.response_data import AxisRange, Observation, ResponseSurface
 
 __all__ = [
     "FamilySurface",

@@ -37,7 +37,7 @@ from sqlalchemy.orm import Session
 
 from service.cursors import BadCursorError
 from service.records import Page, Study
-from workers.response import AxisRange, Observation
+from workers.response_data import AxisRange, Observation
 
 __all__ = ["TABLES", "Trial", "counts", "observed", "optuna_name", "page"]
 

@@ -10,10 +10,16 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Signal", "image_signal"]
+__all__ = ["Signal", "image_signal", "to_levels"]
 
 _ARRAYS = ("coordinates", "values", "kind", "shape")
 _EXTRA = "extra_"  # in front of an extra's name in an archive
+
+
+def to_levels(values: np.ndarray) -> np.ndarray:
+    """Values in [-1, 1] as uint8 levels of the same shape, 0 to 255; what lies outside is clipped."""
+    levels: np.ndarray = np.rint(np.clip((np.asarray(values, np.float64) + 1.0) * 127.5, 0.0, 255.0)).astype(np.uint8)
+    return levels
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,11 +61,10 @@ class Signal:
 
         What lies outside is clipped; one channel gives no last axis.
         """
-        values = np.asarray(values, dtype=np.float64)
+        values = np.asarray(values)
         if values.ndim != 2 or len(values) != math.prod(self.shape):
             raise ValueError(f"values must be of shape ({math.prod(self.shape)}, channels), got {values.shape}")
-        pixels = np.rint(np.clip((values + 1.0) * 127.5, 0.0, 255.0)).astype(np.uint8)
-        return pixels.reshape(self.shape if values.shape[1] == 1 else (*self.shape, values.shape[1]))
+        return to_levels(values).reshape(self.shape if values.shape[1] == 1 else (*self.shape, values.shape[1]))
 
     def to_bytes(self) -> bytes:
         """The signal as a compressed ``.npz`` archive, without pickle."""

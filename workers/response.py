@@ -6,135 +6,21 @@ axes, how far one may move from the best point, which axes matter, and where the
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
 
 from workers.axes import RATIO, SIGMA_A, SIGMA_P
+from workers.response_data import AxisRange, AxisResponse, Basin, Observation, Plane, ResponseSurface, TheoryLine
 from workers.surface import DEPTH_DB, Surface, fit_surface
 
-__all__ = [
-    "AxisRange",
-    "AxisResponse",
-    "Basin",
-    "Observation",
-    "Plane",
-    "ResponseSurface",
-    "TheoryLine",
-    "expected_finals",
-    "response_surface",
-]
+__all__ = ["expected_finals", "response_surface"]
 
 PROFILE, PLANE, LINE = 33, 17, 17  # points along an axis, along each side of a plane, along the theory's line
 FEWEST = 3  # trials for a surface
 BASE = 512  # quasi-random points for the importances
 NEAREST = 16  # trials around which the highest point is looked for
-
-
-@dataclass(frozen=True)
-class AxisRange:
-    """A searched axis: its name, bounds, and whether it is logarithmic."""
-
-    name: str
-    low: float
-    high: float
-    log: bool
-
-    def position(self, value: float) -> float:
-        """Where a value lies between the bounds, 0 to 1."""
-        if self.log:
-            return float(np.log(value / self.low) / np.log(self.high / self.low))
-        return (value - self.low) / (self.high - self.low)
-
-    def value(self, position: float) -> float:
-        """The value at a position."""
-        if self.log:
-            return float(self.low * (self.high / self.low) ** position)
-        return self.low + position * (self.high - self.low)
-
-
-@dataclass(frozen=True)
-class Observation:
-    """A finished trial. ``score`` is None where it was pruned; ``reports`` are scores by step."""
-
-    params: Mapping[str, float]
-    score: float | None
-    reports: Mapping[int, float]
-
-
-@dataclass(frozen=True)
-class Basin:
-    """Between ``low`` and ``high`` the expected score stays within 1 dB of the best point's, the other axes held there.
-
-    ``open_below`` and ``open_above``: the basin reaches the end of the searched range and may go on.
-    """
-
-    low: float
-    high: float
-    open_below: bool
-    open_above: bool
-
-
-@dataclass(frozen=True)
-class AxisResponse:
-    """One axis through the best point: expected score and its standard deviation at ``values``.
-
-    ``importance`` is the share of the surface's variance over the whole box that goes when this axis is known (Sobol's
-    total index; the shares of several axes add to more than 1 where they act together).
-    """
-
-    name: str
-    low: float
-    high: float
-    log: bool
-    importance: float
-    basin: Basin
-    values: tuple[float, ...]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class Plane:
-    """Expected score and standard deviation over two axes, the others at the best point; rows follow ``y_values``."""
-
-    x: str
-    y: str
-    x_values: tuple[float, ...]
-    y_values: tuple[float, ...]
-    mean: tuple[tuple[float, ...], ...]
-    std: tuple[tuple[float, ...], ...]
-
-
-@dataclass(frozen=True)
-class TheoryLine:
-    """The theory's own ``sigma_p = rho sigma_a`` across the searched ``sigma_a``, the other axes at the best point.
-
-    ``mean`` and ``std`` are None at points outside the searched range of sigma_p.
-    """
-
-    rho: float
-    kind: str  # of root: how the theory comes to it
-    sigma_a: tuple[float, ...]
-    sigma_p: tuple[float, ...]
-    mean: tuple[float | None, ...]
-    std: tuple[float | None, ...]
-
-
-@dataclass(frozen=True)
-class ResponseSurface:
-    """Scores are in the study's unit, at the search horizon. ``best`` is the highest point of the fitted mean."""
-
-    trials: int
-    noise: float  # fitted standard deviation between trainings of one config
-    best: Mapping[str, float]
-    best_mean: float
-    best_std: float
-    axes: tuple[AxisResponse, ...]
-    plane: Plane | None  # of the two most important axes; None for a single one
-    theory: TheoryLine | None  # None where sigma_a and sigma_p are not both known along the line
 
 
 def expected_finals(observations: Sequence[Observation]) -> list[float | None]:

@@ -17,7 +17,8 @@ from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
-from workers.response import Observation, expected_finals
+from workers.response import expected_finals
+from workers.response_data import Observation
 from workers.surface import DEPTH_DB, Surface, expected_improvement, fit_surface
 
 __all__ = ["SurfaceSampler"]

@@ -12,7 +12,8 @@ from service.pages.colours import STOPS
 from service.pages.surface_plots import DEPTH, WORDS
 from service.surfaces import Learned
 from workers.axes import RATIO, SIGMA_A, SIGMA_P
-from workers.response import AxisRange, Observation, Plane, ResponseSurface, expected_finals
+from workers.response import expected_finals
+from workers.response_data import AxisRange, Observation, Plane, ResponseSurface
 
 __all__ = ["surface_figure"]
 

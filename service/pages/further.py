@@ -11,7 +11,7 @@ from service.pages import words
 from service.pages.colours import picture_uri, viridis
 from service.pages.pictures import Picture, Shown
 from service.records import Dataset
-from vi3nr.signals import Signal
+from vi3nr.signals import Signal, to_levels
 from workers.exhibits import Exhibit, shown_points
 from workers.marching import surface_of
 from workers.result import Arm, FamilyResult, StudyResult
@@ -118,8 +118,7 @@ def _small(signal: Signal, values: np.ndarray, stride: int, distances: np.ndarra
 
 def _image(signal: Signal, values: np.ndarray, stride: int, _: np.ndarray | None) -> np.ndarray:
     height, width = (-(-side // stride) for side in signal.shape)
-    levels = np.rint(np.clip((values.astype(np.float64) + 1.0) * 127.5, 0.0, 255.0)).astype(np.uint8)
-    pixels = levels.reshape(height, width, -1)[:: (more := -(-max(height, width) // SMALL)), ::more]
+    pixels = to_levels(values).reshape(height, width, -1)[:: (more := -(-max(height, width) // SMALL)), ::more]
     return pixels[..., 0] if pixels.shape[2] == 1 else pixels[..., :3]
 
 

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from service.pages import words
 from service.pages.colours import picture_uri, viridis
-from vi3nr.signals import Signal
+from vi3nr.signals import Signal, to_levels
 from workers.exhibits import Exhibit, shown_points
 
 __all__ = ["Picture", "Reconstructions", "Shown", "colour_bar", "image_section", "nth", "psnr_of"]
@@ -111,8 +111,7 @@ def _values(exhibit: Exhibit, signal: Signal, stride: int) -> np.ndarray:
 
 def _pixels(signal: Signal, values: np.ndarray, stride: int) -> np.ndarray:
     shape = tuple(-(-side // stride) for side in signal.shape)
-    levels = np.rint(np.clip((values.astype(np.float64) + 1.0) * 127.5, 0.0, 255.0)).astype(np.uint8)
-    return levels.reshape(shape if values.shape[1] == 1 else (*shape, values.shape[1]))
+    return to_levels(values).reshape(shape if values.shape[1] == 1 else (*shape, values.shape[1]))
 
 
 def _flat(pixels: np.ndarray) -> np.ndarray:

@@ -33,7 +33,7 @@ from service.surfaces import Learned, Learning, decibel, learn, objective_of
 from vi3nr.signals import Signal
 from workers.events import Run
 from workers.exhibits import Exhibit
-from workers.response import AxisResponse, ResponseSurface
+from workers.response_data import AxisResponse, ResponseSurface
 from workers.result import FamilyResult, StudyResult
 from workers.seeds import confirmation_seed
 

@@ -22,7 +22,8 @@ from workers.axes import (
     SIGMA_P,
     SIGMA_P_FIRST,
 )
-from workers.response import AxisRange, AxisResponse, Observation, Plane, ResponseSurface, expected_finals
+from workers.response import expected_finals
+from workers.response_data import AxisRange, AxisResponse, Observation, Plane, ResponseSurface
 
 __all__ = ["DEPTH", "WORDS", "axis_plots", "plane_plot", "trial_plot"]
 

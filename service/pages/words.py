@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from service.records import Study
 from vi3nr.metrics_table import metrics_of
-from workers.response import AxisResponse
+from workers.response_data import AxisResponse
 from workers.result import Arm, Interval
 
 __all__ = [

@@ -21,7 +21,7 @@ from service.states import StudyState
 from service.store import Store
 from service.surface_memory import SurfaceMemory
 from service.surfaces import Learned
-from workers.response import Observation
+from workers.response_data import Observation
 
 
 class Fits:

@@ -5,125 +5,27 @@ import json
 import logging
 import threading
 
-import numpy as np
 import pytest
-from object_stores import Fickle, fickle_url
-from sqlalchemy import text
+from runner_house import opened, tiny_plan
 from sqlalchemy.exc import OperationalError
 from studies_to_store import EXPIRED, LONG
 
 from benchmarks.idle_trainer import IdleTrainer
-from service import runner as runner_module
 from service import store as store_module
 from service.blobs import BlobStore
-from service.database import make_engine, upgrade
 from service.logs import JsonLines
 from service.runner import MAX_CLAIMS, Runner
 from service.states import FINISHED, StudyState
-from service.store import Store, new_id
-from vi3nr.ensemble.interface import Recipe
-from vi3nr.signals import image_signal
+from service.store import Store
 from workers.engine import Engine
-from workers.objective import Objective
-from workers.plan import Budget, FamilyPlan, Network, StudyPlan
 from workers.pool_local import LocalPool
-from workers.storage import StorageUnavailableError, open_storage
-
-
-def tiny_plan(trials: int = 5) -> StudyPlan:
-    return StudyPlan(
-        study_id=new_id(), families=(FamilyPlan("gaussian"),), network=Network(8, 1), recipe=Recipe(20),
-        budget=Budget(trials), seed=0, search_steps=8, method="analytic", objective=Objective(), finalists=1, seeds=2,
-        baselines=("pytorch_default",),
-    )  # fmt: skip
-
-
-class House:
-    """A store, blobs and storage in a folder, and runners over them."""
-
-    def __init__(self, folder, blobs=None):
-        url = f"sqlite:///{folder / 'vi3nr.db'}"
-        self.database = make_engine(url)
-        upgrade(self.database)
-        self.store, self.storage = Store(self.database), open_storage(url)
-        self.blobs = BlobStore(folder / "blobs" if blobs is None else blobs)
-        signal = image_signal(np.random.default_rng(0).random((8, 8, 3)))
-        key = self.blobs.put(signal.to_bytes())
-        self.dataset = self.store.add_dataset(name="a", content_hash="b", signal=signal, blob_key=key, meta={})
-
-    def add(self, plan: StudyPlan) -> str:
-        return self.store.add_study(plan=plan, dataset_id=self.dataset.id, request={}).id
-
-    def runner(self, **changes) -> Runner:
-        engine = Engine(LocalPool(), self.storage)
-        return Runner(self.store, self.blobs, engine, **({"owner": "test", "lease_seconds": LONG} | changes))
-
-    def expire(self, study_id: str) -> None:
-        """As if the runner had been silent for too long."""
-        with self.database.begin() as connection:
-            connection.execute(text("UPDATE vi3nr_studies SET lease_until = 0 WHERE id = :id"), {"id": study_id})
-
-    def state(self, study_id: str) -> StudyState:
-        return self.store.study(study_id).state
+from workers.storage import StorageUnavailableError
 
 
 @pytest.fixture
 def house(tmp_path):
-    house = House(tmp_path)
-    yield house
-    house.database.dispose()
-    house.storage.engine.dispose()
-
-
-@pytest.fixture
-def fickle(tmp_path, monkeypatch):
-    """A house whose blobs lie in an object store that can go away, and is soon looked for again."""
-    monkeypatch.setattr(runner_module, "AWAY_SECONDS", 0.05)
-    house = House(tmp_path, fickle_url(tmp_path.name))
-    yield house
-    house.database.dispose()
-    house.storage.engine.dispose()
-
-
-def test_a_study_waits_for_the_object_store_to_come_back(fickle):
-    """While it is away the study stays queued, claimed once and never failed; then it is worked on to its end."""
-    study_id, runner = fickle.add(tiny_plan()), fickle.runner()
-    with Fickle.away():
-        runner.run(threading.Event(), until=iter([False] * 8 + [True]).__next__)
-        assert fickle.state(study_id) is StudyState.QUEUED
-    runner.run(threading.Event(), lambda: fickle.state(study_id) is StudyState.COMPLETED)
-    assert fickle.store.result(study_id).families[0].trials == 5
-    with fickle.database.connect() as connection:
-        claims = connection.scalar(text("SELECT lease_number FROM vi3nr_studies WHERE id = :id"), {"id": study_id})
-    assert claims == 2  # before it was known that the store is away, and after
-
-
-def test_no_trial_is_lost_while_the_object_store_is_away(fickle):
-    """A study that trains goes on without it; its answer waits for it, and then has its pictures."""
-    study_id, runner = fickle.add(tiny_plan()), fickle.runner()
-    runner.turn(0.0)
-    with Fickle.away():
-        while not runner._answers:
-            runner.turn(1.0)
-        for _ in range(3):
-            runner.turn(0.0)
-        assert fickle.state(study_id) is StudyState.RUNNING
-    while fickle.state(study_id) is not StudyState.COMPLETED:
-        runner.turn(0.0)
-    result = fickle.store.result(study_id)
-    assert result.families[0].trials == 5
-    assert fickle.blobs.has(result.keepsake)
-
-
-def test_an_answer_is_given_without_pictures_in_the_end(fickle, monkeypatch):
-    """When the object store stays away for longer than an answer waits."""
-    monkeypatch.setattr(runner_module, "KEEP_SECONDS", 0.0)
-    study_id, runner = fickle.add(tiny_plan()), fickle.runner()
-    runner.turn(0.0)
-    with Fickle.away():
-        while fickle.state(study_id) is not StudyState.COMPLETED:
-            runner.turn(1.0)
-    assert fickle.store.result(study_id).keepsake is None
+    with opened(tmp_path) as house:
+        yield house
 
 
 def test_studies_are_completed_side_by_side(house, caplog):

@@ -18,7 +18,7 @@ from service.records import Study
 from service.store import Store, new_id
 from service.trial_records import TABLES, Trial, optuna_name
 from workers.plan import FamilyPlan
-from workers.response import AxisRange, Observation
+from workers.response_data import AxisRange, Observation
 
 
 @pytest.fixture

@@ -41,8 +41,8 @@ EXECUTORS = {
 }
 
 
-def a_signal(points: int = 150) -> Signal:
-    rng = np.random.default_rng(5)
+def a_signal(points: int = 150, seed: int = 5) -> Signal:
+    rng = np.random.default_rng(seed)
     x = rng.uniform(-1, 1, (points, 2)).astype(np.float32)
     y = np.stack([np.sin(3 * x[:, 0]), np.cos(2 * x[:, 1]), x[:, 0] * x[:, 1]], axis=1).astype(np.float32)
     return Signal(x, y, "image", (points,))

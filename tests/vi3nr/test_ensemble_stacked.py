@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from small_ensembles import a_signal
 from torch import Tensor
 
 from vi3nr.activations import activation, families, family_of
@@ -19,7 +20,6 @@ from vi3nr.ensemble.interface import Ensemble, Member, Progress, Recipe
 from vi3nr.ensemble.reference import ReferenceEnsemble
 from vi3nr.ensemble.stacked import StackedEnsemble
 from vi3nr.ensemble.stacked_device import CudaDevice, HostDevice, Step, device_for
-from vi3nr.signals import Signal
 
 WIDTHS = (2, 9, 12, 3)
 FORMULA = "exp(-x**2/(2*a**2)) * cos(30*x)"
@@ -33,14 +33,7 @@ def _on_one_thread() -> Iterator[None]:
         yield
 
 
-def a_signal(points: int = 100) -> Signal:
-    rng = np.random.default_rng(2)
-    x = rng.uniform(-1, 1, (points, 2)).astype(np.float32)
-    y = np.stack([np.sin(3 * x[:, 0]), np.cos(2 * x[:, 1]), x[:, 0] * x[:, 1]], axis=1).astype(np.float32)
-    return Signal(x, y, "image", (points,))
-
-
-SIGNAL = a_signal()
+SIGNAL = a_signal(100, seed=2)
 
 
 def a_member(family: str = "gaussian", key: str = "a", seed: int = 1, scale: float = 1.0, **options: object) -> Member:
@@ -178,7 +171,7 @@ def test_a_member_that_does_not_fit_alone_is_an_error() -> None:
 @pytest.mark.parametrize("recipe", [Recipe(steps=6), Recipe(steps=6, batch_size=3000)], ids=["full", "minibatch"])
 def test_memory_is_bounded_by_its_setting(recipe: Recipe) -> None:
     """With little memory points are taken in chunks and fewer members step together; what comes out is the same."""
-    signal = a_signal(5000)
+    signal = a_signal(5000, seed=2)
     members = [replace(a_member("sine", f"m{i}", i), until=6) for i in range(4)]
     ends = {}
     for memory in (None, 6_000_000):

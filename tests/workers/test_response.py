@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from workers.axes import RATIO, SHARE_FIRST, SIGMA_A
-from workers.response import AxisRange, Observation, expected_finals, response_surface
+from workers.response import expected_finals, response_surface
+from workers.response_data import AxisRange, Observation
 
 AXES = (
     AxisRange(SIGMA_A, 0.005, 0.3, True),
