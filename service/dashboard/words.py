@@ -95,7 +95,7 @@ def _answer(found: FamilyResult, result: StudyResult) -> list[str]:
 
 
 def _asked(study: Study, dataset: Dataset, family: str) -> str:
-    shape = " x ".join(map(str, dataset.shape))
+    shape = " x ".join(map(str, dataset.shape)) + (" points" if len(dataset.shape) == 1 else "")
     more = f", the first of {len(dataset.signals)} signals" if len(dataset.signals) > 1 else ""
     asked: Mapping[str, Any] = study.request
     told = [f"{dataset.name} ({dataset.kind}, {shape}{more}), {family}"]
@@ -114,7 +114,7 @@ def _asked(study: Study, dataset: Dataset, family: str) -> str:
 def _theory(found: FamilyResult | None, theory: tuple[float, str] | None) -> str:
     if theory is None:
         kind = "" if found is None else f" ({found.stability_kind.replace('_', ' ')})"
-        return f"**Theory** No sigma_p of this family keeps signal and gradients alike{plain(kind)}."
+        return f"**Theory:** {plain(f'no sigma_p of this family keeps signal and gradients alike{kind}')}."
     rho, kind = theory
     told = f"sigma_p = {rho:.4g} sigma_a keeps signal and gradients alike ({kind.replace('_', ' ')})"
     if found is not None and found.stability_sigma_p is not None:

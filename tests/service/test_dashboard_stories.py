@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from studies_to_store import result as some_result
 from service.blobs import BlobStore
 from service.dashboard.files import family_files
 from service.dashboard.stories import Stories
-from service.dashboard.words import study_name
+from service.dashboard.words import study_name, study_note
 from service.records import Dataset, Title
 from service.states import StudyState
 from service.store import Store, new_id
@@ -65,6 +66,18 @@ def test_a_deleted_study_is_gone(store: Store) -> None:
     assert store.delete_study(study) == "deleted"
     assert stories.names([optuna_name(study, "gaussian")]) == {}
     assert stories.story(study, "gaussian") is None
+
+
+def test_a_family_without_a_sigma_p_of_its_own_is_told(store: Store) -> None:
+    """With the reason, in a sentence; a signal of one axis has points."""
+    signal = grid_signal(a_tone(400), kind="sound")
+    dataset = store.add_dataset(name="a", content_hash="t", signal=signal, blob_key="0" * 64, meta={})
+    study = store.add_study(plan=plan(new_id()), dataset_id=dataset.id, request={})
+    known = some_result()
+    family = replace(known.families[0], stability_kind="limit_at_0", stability_sigma_p=None)
+    told = study_note(study, dataset, family.family, replace(known, families=(family,)), None, "").replace("\\", "")
+    assert "**Theory:** no sigma_p of this family keeps signal and gradients alike (limit at 0)." in told
+    assert "**Asked:** a (sound, 400 points), gaussian" in told
 
 
 def test_a_long_name_is_cut() -> None:
