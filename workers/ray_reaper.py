@@ -50,9 +50,21 @@ def is_ray(pid: int) -> bool:
 
 
 def users_of(directory: str) -> list[int]:
-    """Processes whose command names the directory: those that came after the last list."""
+    """Processes whose command names the directory, or that have a file in it open: those that came after the last list.
+
+    An agent of Ray's names it until it takes its title, and has its log there open from then on.
+    """
     everyone = [int(entry.name) for entry in Path("/proc").glob("[0-9]*")]
-    return [pid for pid in everyone if directory.encode() in command_of(pid)]
+    return [pid for pid in everyone if directory.encode() in command_of(pid) or _has_open(pid, directory)]
+
+
+def _has_open(pid: int, directory: str) -> bool:
+    with suppress(OSError):  # it has ended, or is another user's
+        for entry in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(OSError):
+                if str(entry.readlink()).startswith(f"{directory}/"):
+                    return True
+    return False
 
 
 def end(pids: Iterable[int]) -> None:
@@ -72,10 +84,11 @@ def main(owner: int, directory: str) -> None:
             watched = {pid for pid in descendants(owner) if is_ray(pid)}
         looks += 1
         time.sleep(LOOK_SECONDS)
-    for _ in range(LOOKS * 5):  # who is still dying may write once more
-        end(watched | set(users_of(directory)))
+    for _ in range(LOOKS * 5):  # who is still dying may write once more, and who has just begun be seen late
+        left = {pid for pid in watched | set(users_of(directory)) if pid != os.getpid() and is_ray(pid)}
+        end(left)
         shutil.rmtree(directory, ignore_errors=True)
-        if not Path(directory).exists():
+        if not left and not Path(directory).exists():
             return
         time.sleep(LOOK_SECONDS)
 

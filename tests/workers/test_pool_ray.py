@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -13,6 +15,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
+from workers import ray_reaper
 from workers.pool_ray import devices_of
 from workers.ray_session import OwnNodeLostError, RaySession
 
@@ -53,6 +56,24 @@ def test_no_process_outlives_an_owner_that_is_killed(tmp_path: Path) -> None:
         owner.kill()
         assert psutil.wait_procs(descendants, timeout=30)[1] == []
         assert not directory.exists()
+
+
+def test_an_agent_that_came_late_and_took_its_title_is_ended(tmp_path: Path) -> None:
+    """Its command names the directory no more, and no list has it: it is known by the log that it writes."""
+    directory = tmp_path / "ray"
+    directory.mkdir()
+    with (directory / "agent.log").open("wb") as log:
+        agent = subprocess.Popen(["ray::DashboardAgent", "60"], executable=shutil.which("sleep"), stdout=log)
+        other = subprocess.Popen(["sleep", "60"], stdout=log)  # not one of Ray's
+    try:
+        ray_reaper.main(-1, str(directory))
+        assert agent.wait(30) == -signal.SIGKILL
+        assert other.poll() is None
+        assert not directory.exists()
+    finally:
+        for process in (agent, other):
+            process.kill()
+            process.wait()
 
 
 @pytest.mark.parametrize("own", [{"NodeID": "mine", "Alive": False}, {"NodeID": "another", "Alive": True}])
