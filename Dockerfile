@@ -41,7 +41,7 @@ WORKDIR /home/vi3nr
 VOLUME /data
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=6s --start-period=20s --retries=6 \
-    CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/readyz', timeout=5)"]
+    CMD ["python", "-c", "from service.own_server import ask; ask('http://127.0.0.1:8000/readyz', 5)"]
 ENTRYPOINT ["vi3nr"]
 CMD ["api", "--host", "0.0.0.0"]
 

@@ -6,6 +6,9 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 
+.PHONY: install
+install: $(STAMP)
+
 .PHONY: demo
 demo: $(STAMP)
 	@$(BIN)/vi3nr demo

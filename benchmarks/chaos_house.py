@@ -158,7 +158,9 @@ class House:
         if port is not None:
             self.left += _port_left(port)
         if self.small_disk:
-            subprocess.run(["umount", self.folder], check=True)
+            # What a fault was doing when the rounds were ended may hold the folder for a moment.
+            away = ["umount", self.folder]
+            wait_until(lambda: subprocess.run(away, check=False).returncode == 0, "the small disk to be let go", 30)
         shutil.rmtree(self.folder)
         with contextlib.suppress(TimeoutError):
             wait_until(lambda: not rays_folders(NotedChild.pids), "Ray's folders to go", 20)

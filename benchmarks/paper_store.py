@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 DATA = Path(__file__).parent / "data" / "paper"
@@ -16,6 +17,7 @@ class Store:
 
     def __init__(self, path: Path | None, *, fresh: bool = False) -> None:
         self._path = path
+        self._lock = Lock()
         self.rows: dict[str, Row] = {}
         if path is not None and path.exists() and not fresh:
             self.rows = json.loads(path.read_text(encoding="utf-8"))
@@ -24,11 +26,17 @@ class Store:
     def cell(self, key: str, measure: Callable[..., Row], *arguments: object) -> Row:
         """The stored result, or that of ``measure(*arguments)``, stored at once."""
         if key not in self.rows:
-            self.rows[key] = measure(*arguments)
-            if self._path is not None:
-                self._path.parent.mkdir(parents=True, exist_ok=True)
-                lines = [f"  {json.dumps(name)}: {json.dumps(row)}" for name, row in self.rows.items()]
-                draft = self._path.with_suffix(".part")
-                draft.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
-                draft.replace(self._path)
+            self.keep(key, measure(*arguments))
         return self.rows[key]
+
+    def keep(self, key: str, row: Row) -> None:
+        """Store a result at once; from any thread."""
+        with self._lock:
+            self.rows[key] = row
+            if self._path is None:
+                return
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            lines = [f"  {json.dumps(name)}: {json.dumps(row)}" for name, row in self.rows.items()]
+            draft = self._path.with_suffix(".part")
+            draft.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+            draft.replace(self._path)

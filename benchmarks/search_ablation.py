@@ -5,7 +5,8 @@ A variant is a strategy and the space that it searches:
 - ``absolute axes``: sigma_a, sigma_p and sigma_p_first instead of the ratios, over ranges that hold the same box;
 - ``no spectrum guess``: the same start points with one first-layer bandwidth for all signals, the photographs' typical
   one, in a range that is centred there;
-- ``no start points``, ``TPE``, ``random``, ``full horizon``, ``one finalist``: ours with that part taken out.
+- ``no start points``, ``TPE``, ``random``, ``full horizon``, ``one finalist``, ``no confirmation``: ours with that part
+  taken out.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ VARIANTS = (
     Variant("random from the start points", replace(OURS, sampler="random"), "full"),
     Variant("full horizon", replace(OURS, horizon=1.0), "full"),
     Variant("one finalist", replace(OURS, finalists=1), "full"),
+    Variant("no confirmation", replace(OURS, seeds=0), "full"),
 )
 
 

@@ -1,8 +1,9 @@
-"""Trainings for ``benchmarks.search_loop``: live ones on this machine's CPU, and replays of a stored landscape."""
+"""Trainings for ``benchmarks.search_loop``: live ones, and replays of a stored landscape."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -17,9 +18,7 @@ from benchmarks.search_landscape import (
     Landscape,
 )
 from vi3nr.activations import family_of
-from vi3nr.config import InitConfig
-from vi3nr.ensemble.cpu import CpuEnsemble
-from vi3nr.ensemble.interface import WORST_SCORE, Member, MemberState, Recipe
+from vi3nr.ensemble.interface import WORST_SCORE, Member, Progress
 from vi3nr.signals import Signal
 from workers.axes import SIGMA_A as AXIS_A
 from workers.axes import SIGMA_P as AXIS_P
@@ -45,13 +44,16 @@ def plane_space(family: str, signal: Signal) -> SearchSpace:
 
 
 class Live:
-    """Trains configs of one space on one signal, one after the other, as far as each is asked for."""
+    """Trains configs of one space on one signal, each as far as it is asked for.
 
-    def __init__(self, space: SearchSpace, signal: Signal, steps: int) -> None:
-        self._space, self._signal = space, signal
+    Args:
+        train: trains a member to its ``until``; a hub's, within one of its jobs.
+    """
+
+    def __init__(self, space: SearchSpace, signal: Signal, train: Callable[[Member], Progress]) -> None:
+        self._space, self._signal, self._train = space, signal, train
         self._family = space.plan.family
         self._widths = Network(WIDTH, HIDDEN_LAYERS).widths(signal.coordinates.shape[1], signal.values.shape[1])
-        self._ensemble = CpuEnsemble(signal, widths=self._widths, family=self._family, recipe=Recipe(steps), capacity=1)
 
     def start(self, params: Mapping[str, float], seed: int) -> _LiveTraining:
         """A training of these numbers."""
@@ -64,51 +66,46 @@ class Live:
                 seed=0,
             )
         except (ValueError, ArithmeticError):
-            config = None  # the biases leave the weights no variance: the worst score, as in the service
-        return _LiveTraining(self._ensemble, config, seed, family_of(self._family).learning_rate)
+            return _LiveTraining(self._train, None)  # no variance is left to the weights: the worst, as in the service
+        return _LiveTraining(self._train, Member("live", config, seed, family_of(self._family).learning_rate, 0))
 
 
 class _LiveTraining:
-    def __init__(self, ensemble: CpuEnsemble, config: InitConfig | None, seed: int, rate: float) -> None:
-        self._ensemble, self._config, self._seed, self._rate = ensemble, config, seed, rate
-        self._state: MemberState | None = None
+    """``member`` is None where there is nothing to train, or no more."""
+
+    def __init__(self, train: Callable[[Member], Progress], member: Member | None) -> None:
+        self._train, self._member = train, member
 
     def to(self, step: int) -> float:
         """Train on from where the last call stopped."""
-        if self._config is None:
+        if self._member is None:
             return WORST_SCORE
-        self._ensemble.admit(Member("one", self._config, self._seed, self._rate, step, self._state))
-        while True:
-            (report,) = self._ensemble.advance(REPORT)
-            if report.diverged:
-                self._config = None
-                return WORST_SCORE
-            if report.finished:
-                self._state = report.state
-                return report.score
+        report = self._train(replace(self._member, until=step))
+        self._member = None if report.diverged else replace(self._member, start=report.state)
+        return WORST_SCORE if report.diverged else report.score
 
 
 class Replay:
-    """Answers with a stored landscape's curves at the nearest cell, and noise drawn from the seed."""
+    """Answers with a stored landscape's curves at the nearest cell, and noise drawn from the cell and the seed.
+
+    A curve is one seed's; where the cell's true score is stored it is moved to end there.
+    """
 
     def __init__(self, landscape: Landscape) -> None:
-        self._curves = {
-            (row, column): landscape.curve(row, column, GRID_SEED) for row in range(CELLS) for column in range(CELLS)
-        }
-
-    @property
-    def best(self) -> float:
-        """The highest cell."""
-        return max(curve[-1] for curve in self._curves.values())
+        cells = [(row, column) for row in range(CELLS) for column in range(CELLS)]
+        self._curves = {cell: np.array(landscape.curve(*cell, GRID_SEED)) for cell in cells}
+        for cell in landscape.best_cells():
+            self._curves[cell] += landscape.true_score(*cell) - self._curves[cell][-1]
+        self.best = landscape.best_true_score()
 
     def truth(self, params: Mapping[str, float]) -> float:
         """What the nearest cell comes to."""
-        return self._curve(params)[-1]
+        return float(self._curve(params)[-1])
 
     def start(self, params: Mapping[str, float], seed: int) -> _Replayed:
         """The nearest cell's curve from a seed."""
-        generator = np.random.default_rng(seed)
-        curve = np.array(self._curve(params))
+        generator = np.random.default_rng([seed, *_cell(params)])
+        curve = self._curve(params)
         noise = NOISE * generator.normal() + SHIVER * generator.normal(size=len(curve))
         return _Replayed(curve + noise)
 
@@ -118,7 +115,7 @@ class Replay:
         row, column = _cell(params)
         return {AXIS_A: float(SIGMA_A[row]), AXIS_P: float(SIGMA_P[column])}
 
-    def _curve(self, params: Mapping[str, float]) -> list[float]:
+    def _curve(self, params: Mapping[str, float]) -> np.ndarray:
         return self._curves[_cell(params)]
 
 

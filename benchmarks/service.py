@@ -151,7 +151,7 @@ def measure(trials: int, seconds: float, number: int, requests: int, rates: bool
         times = apart(_host(there), paths, json.dumps(body).encode(), RATE, seconds)
         found["milliseconds"] = {name: percentiles(kind) for name, kind in times.items()}
         found["all_gets"] = percentiles([each for name, kind in times.items() if name != POST for each in kind])
-        found["highest_rate"] = highest_rate(there, paths, 10.0) if rates else None
+        found["highest_rate"] = highest_rate(there, paths, 30.0) if rates else None
         found["memory"] = memory(there, paths, min(1000, requests // 2), requests)
     gotten = [kind for name, kind in found["milliseconds"].items() if name != POST]
     found["within_bars"] = {

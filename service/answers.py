@@ -1,4 +1,4 @@
-"""What clients get. Times are UTC; scores are dB."""
+"""What clients get. Times are UTC; scores are in the unit of the study's objective."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, Field
 
+from service.objectives import objective_of
 from service.reading.kinds import KINDS
 from service.states import StudyState
 from vi3nr.activations import family_of
@@ -112,6 +113,7 @@ class StudyAnswer(BaseModel):
     state: StudyState
     phase: str | None = Field(description="search, continue, confirm or done; null before it begins")
     progress: ProgressNote | None
+    unit: str = Field(description="of the study's scores: dB or steps")
     best_so_far: BestSoFar | None
     seconds_left: float | None = Field(description="an estimate; null when there is none")
     warnings: list[str]
@@ -146,7 +148,7 @@ class TrialAnswer(BaseModel):
     family: str
     number: int
     state: str = Field(description="waiting, running, complete, pruned or failed")
-    score: float | None = Field(description="dB at the search horizon, or where it was pruned")
+    score: float | None = Field(description="in the objective's unit, at the search horizon or where it was pruned")
     parameters: TrialParameters
     searched: dict[str, float] = Field(description="the search's own axes, by the dashboard's names")
     attempt: int = Field(description="1, or more when a trainer was lost and the same trial began again")
@@ -215,6 +217,7 @@ def study_answer(study: Study) -> StudyAnswer:
         state=study.state,
         phase=None if note is None else note.phase,
         progress=note,
+        unit=objective_of(study).unit,
         best_so_far=best,
         seconds_left=study.seconds_left,
         warnings=list(study.warnings),

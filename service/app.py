@@ -80,6 +80,7 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         postman = Postman(Outbox(engine), settings)
         postman.start()
+        rooms.blobs.tidy()
         yield
         rooms.surfaces.close()
         reader.close()

@@ -7,7 +7,9 @@ import socket
 
 from service.settings import Settings
 
-__all__ = ["UnguardedError", "check_binding", "check_listener"]
+__all__ = ["UnguardedError", "check_binding", "check_listener", "listen"]
+
+BACKLOG = 256  # connections that wait to be taken
 
 
 class UnguardedError(ValueError):
@@ -31,6 +33,17 @@ def check_listener(settings: Settings, listener: socket.socket) -> None:
     """The same for a socket that is bound already; one in the file system is this machine's own."""
     if listener.family != getattr(socket, "AF_UNIX", None):
         check_binding(settings, listener.getsockname()[0])
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens there; port 0 is a free one. Raises OSError with a sentence that names the place."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        both = host == "::" and socket.has_dualstack_ipv6()
+        return socket.create_server((host, port), family=family, backlog=BACKLOG, dualstack_ipv6=both)
+    except OSError as error:
+        why = str(error.strerror or error).partition(" (while")[0]  # Python adds the address once more
+        raise OSError(f"cannot listen on {host}:{port}: {why}") from error
 
 
 def _is_loopback(host: str) -> bool:

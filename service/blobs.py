@@ -6,8 +6,9 @@ import hashlib
 import os
 import re
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,6 +16,7 @@ from typing import Any, Protocol
 __all__ = ["BlobStore", "BlobsUnavailableError"]
 
 KEY = re.compile(r"[0-9a-f]{64}")
+UNFINISHED, ABANDONED_SECONDS = ".new-", 86_400.0  # what is being written is called so, and is no longer after so long
 # Of S3, in seconds: a store that is away has to show within a request, and before a runner's lease ends.
 PATIENCE = {"connect_timeout": 3, "read_timeout": 5, "retries": {"mode": "standard", "total_max_attempts": 2}}
 
@@ -33,6 +35,7 @@ class Shelf(Protocol):
     def read(self, name: str) -> bytes: ...
     def exists(self, name: str) -> bool: ...
     def remove(self, name: str) -> None: ...
+    def tidy(self) -> None: ...
 
 
 class BlobStore:
@@ -85,6 +88,10 @@ class BlobStore:
         except FileNotFoundError:
             return
 
+    def tidy(self) -> None:
+        """Remove what processes that were killed amid a write have left behind."""
+        self._shelf.tidy()
+
 
 def _name(key: str) -> str:
     if not KEY.fullmatch(key):
@@ -101,7 +108,7 @@ class _Folder:
     def write(self, name: str, data: bytes) -> None:
         target = self.folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, beside = tempfile.mkstemp(dir=target.parent, prefix=".new-")
+        handle, beside = tempfile.mkstemp(dir=target.parent, prefix=UNFINISHED)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(data)
@@ -120,6 +127,13 @@ class _Folder:
 
     def remove(self, name: str) -> None:
         (self.folder / name).unlink()
+
+    def tidy(self) -> None:
+        before = time.time() - ABANDONED_SECONDS
+        for left in self.folder.glob(f"*/{UNFINISHED}*"):
+            with suppress(OSError):
+                if left.stat().st_mtime < before:
+                    left.unlink()
 
 
 class _Objects:
@@ -154,6 +168,9 @@ class _Objects:
             except FileNotFoundError:
                 return False
             return True
+
+    def tidy(self) -> None:
+        """Nothing is left behind."""
 
     def remove(self, name: str) -> None:
         with _available():

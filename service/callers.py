@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service import keys
 from service.keys import Key, KeyRing
-from service.problem_answers import problem_response
+from service.problem_answers import DATABASE_AWAY, answer_of, database_away
 from service.problems import Problem
 from service.rooms import Rooms, RoomsOf
 from service.same_origin import check_origin
@@ -126,8 +126,10 @@ class KeyGuard:
             try:
                 await self._check(scope)
             except Problem as error:
-                answer = problem_response(error.status, error.detail, error.errors, error.headers, error.kind)
-                await answer(scope, receive, send)
+                await answer_of(error)(scope, receive, send)
+                return
+            except DATABASE_AWAY as error:  # the handlers of the application are further in
+                await database_away(error)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 

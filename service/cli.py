@@ -16,6 +16,20 @@ def main() -> None:
             f"The command line needs the service's packages ({missing[0]} is missing): pip install 'vi3nr[service]'. "
             "The library alone works without: import vi3nr."
         )
-    from service.commands import app
+    try:
+        from service.commands import app
 
-    app()
+        app()
+    except (ImportError, OSError) as error:
+        _tell_of_packages(error)
+        raise
+
+
+def _tell_of_packages(error: Exception) -> None:
+    """End with a sentence for each package that is broken; return where none is."""
+    from service.doctor.findings import Level
+    from service.doctor.software import packages
+
+    wrong = [f"vi3nr: {one.subject}: {one.sentence}" for one in packages() if one.level is Level.FAULT]
+    if wrong:
+        raise SystemExit("\n".join(wrong)) from error

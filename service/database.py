@@ -13,30 +13,36 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Float, create_engine, event, inspect, text
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import Session
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import GenericFunction
 
-from workers.connections import end_stalled_transactions
+from workers.connections import end_stalled_transactions, patience
 
 __all__ = [
+    "BLOBS_LOCK",
     "HEAD",
     "VERSION_TABLE",
     "DatabaseVersionError",
     "clock",
     "current_version",
+    "exclude",
     "make_engine",
     "mismatch",
+    "missing_file",
     "opened",
     "upgrade",
     "writing",
 ]
 
 VERSION_TABLE = "vi3nr_version"  # Optuna owns a table called alembic_version in the same database
-HEAD = "0004"  # the newest migration; a test compares it with the migrations themselves
+HEAD = "0005"  # the newest migration; a test compares it with the migrations themselves
 BUSY_SECONDS = 30.0
-MIGRATION_LOCK = 0x56493352  # any number that nobody else uses as a PostgreSQL advisory lock
+MIGRATION_LOCK = 0x56493352  # any numbers that nobody else uses as PostgreSQL advisory locks
+BLOBS_LOCK = 0x56493353
 
 
 class DatabaseVersionError(RuntimeError):
@@ -69,9 +75,12 @@ def make_engine(url: str) -> Engine:
         it).
 
     """
-    parsed = make_url(url)
+    parsed = _parsed(url)
     if parsed.get_backend_name() == "postgresql":
-        engine = create_engine(parsed, pool_pre_ping=True, hide_parameters=True)
+        # As many connections as there may be are kept: one that is opened for a burst costs more than the requests.
+        engine = create_engine(
+            parsed, pool_size=15, max_overflow=0, pool_pre_ping=True, connect_args=patience(url), hide_parameters=True
+        )
         end_stalled_transactions(engine)
         return engine
     if parsed.get_backend_name() != "sqlite":
@@ -98,9 +107,33 @@ def opened(url: str) -> Iterator[Engine]:
         engine.dispose()
 
 
+def missing_file(url: str) -> Path | None:
+    """The SQLite file that this URL names, if it is not there."""
+    parsed = _parsed(url)
+    if parsed.get_backend_name() != "sqlite" or not parsed.database:
+        return None
+    file = Path(parsed.database)
+    return None if file.exists() else file
+
+
+def _parsed(url: str) -> URL:
+    try:
+        return make_url(url)
+    except ArgumentError:  # the text itself may hold a password
+        told = "database_url must begin with sqlite:/// or postgresql+psycopg://, got neither"
+        raise ValueError(told) from None
+
+
 def writing(engine: Engine) -> Engine:
     """The same engine and pool, for transactions that write."""
     return engine.execution_options(vi3nr_writes=True)
+
+
+def exclude(session: Session, lock: int, *, shared: bool = False) -> None:
+    """Until the end of this transaction nobody else takes the lock, with ``shared`` nobody who takes it alone."""
+    if session.get_bind().dialect.name == "postgresql":  # SQLite's writers queue anyway
+        kind = "_shared" if shared else ""
+        session.execute(text(f"SELECT pg_advisory_xact_lock{kind}(:lock)"), {"lock": lock})
 
 
 def _prepare_sqlite(connection: Any, _: Any) -> None:

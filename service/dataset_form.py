@@ -24,8 +24,9 @@ Text = Annotated[str | None, Form(max_length=LONGEST)]
 
 async def known_fields(request: Request) -> None:
     """Refuse a form that has a field which nobody reads."""
+    known = {*OptionsForm.__init__.__annotations__, "files"} - {"return"}
     for name in await request.form():
-        if name not in (*OptionsForm.__init__.__annotations__, "files"):
+        if name not in known:
             raise Problem.of_field(ascii(name)[1:-1], "...", "there is no such field")
 
 

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import socket
 import subprocess
 import sys
 import threading
 import time
-import urllib.error
-import urllib.request
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
-from service.binding import check_binding
+from service.binding import check_binding, listen
 from service.database import opened, upgrade
 from service.lifeline import VARIABLE
+from service.own_server import ask
 from service.settings import Settings
 
 __all__ = ["Child", "Embedded"]
@@ -28,11 +29,14 @@ __all__ = ["Child", "Embedded"]
 log = logging.getLogger(__name__)
 STOP_SECONDS = 5.0  # beyond the time that the child takes for its own end
 PAUSES = (0.0, 1.0, 5.0, 30.0)  # before the first, second, ... restart in a row
+LONGEST_LOG = 20_000_000  # bytes; twice that is kept
 STEADY_SECONDS = 60.0  # a child that lived so long starts the row anew
 
 
 class Child:
-    """One supervised process of ours: ``python -m service NAME ...``, its output in ``logs/NAME.log``."""
+    """One supervised process of ours: ``python -m service NAME ...``, its output in ``logs/NAME.log``, what is older in
+    ``logs/NAME.log.1``.
+    """
 
     def __init__(self, name: str, arguments: list[str], settings: Settings, inherit: tuple[int, ...] = ()) -> None:
         self.name, self._inherit = name, inherit
@@ -52,34 +56,38 @@ class Child:
         return None if self._process is None else self._process.pid
 
     def start(self) -> None:
-        """Start the process."""
-        self.log_file.parent.mkdir(parents=True, exist_ok=True)
-        theirs, ours = os.pipe()
-        with self.log_file.open("ab") as output:
-            self._process = subprocess.Popen(
-                self._command,
-                env=self._environment | {VARIABLE: str(theirs)},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                pass_fds=(theirs, *self._inherit),
-                start_new_session=True,  # Ctrl-C reaches the supervisor alone
-            )
-        os.close(theirs)
-        self._lifeline = ours
+        """Start the process. Raises OSError where the system has no process, no memory or no disk left for it."""
         self._started_at = time.monotonic()
+        self.log_file.parent.mkdir(parents=True, exist_ok=True)
+        theirs, self._lifeline = os.pipe()
+        try:
+            with self.log_file.open("ab") as output:
+                self._process = subprocess.Popen(
+                    self._command,
+                    env=self._environment | {VARIABLE: str(theirs)},
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    pass_fds=(theirs, *self._inherit),
+                    start_new_session=True,  # Ctrl-C reaches the supervisor alone
+                )
+        finally:
+            os.close(theirs)
 
     def ended(self) -> int | None:
         """The exit status if the process is gone."""
         return None if self._process is None else self._process.poll()
 
     def restart(self) -> float:
-        """Start again and return the pause (seconds) to keep before another restart is due."""
+        """Start again, if the system lets us, and return the pause (seconds) to keep before another one is due."""
         self._cut()
         if time.monotonic() - self._started_at > STEADY_SECONDS:
             self._restarts = 0
         self._restarts += 1
-        self.start()
+        try:
+            self.start()
+        except OSError as error:
+            log.warning("%s cannot be started now: %s", self.name, error)
         return PAUSES[min(self._restarts, len(PAUSES) - 1)]
 
     def stop(self) -> None:
@@ -95,6 +103,16 @@ class Child:
             self._process.kill()
             self._process.wait()
         self._process = None
+
+    def trim_log(self) -> None:
+        """Set a long log aside, in the place of the one before. The process writes on, to the end of what is left; what
+        it says in that very moment may be lost.
+        """
+        with suppress(OSError):  # it is not there yet
+            if self.log_file.stat().st_size > LONGEST_LOG:
+                with suppress(OSError):  # the disk is full: all the more reason to go on
+                    shutil.copyfile(self.log_file, self.log_file.with_suffix(".log.1"))
+                os.truncate(self.log_file, 0)
 
     def last_words(self) -> str:
         """The end of the log, for an error message."""
@@ -136,7 +154,11 @@ class Embedded:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        try:
+            self.close()
+        except BaseException:  # Ctrl-C amid the end
+            self.close()
+            raise
 
     def _start(self) -> None:
         check_binding(self._settings, self._host)
@@ -162,10 +184,7 @@ class Embedded:
         self.children[name].start()
 
     def _listen(self, port: int) -> socket.socket:
-        try:
-            listener = socket.create_server((self._host, port), backlog=256)
-        except OSError as error:
-            raise OSError(f"cannot listen on {self._host}:{port}: {error.strerror}") from error
+        listener = listen(self._host, port)
         self._listeners.append(listener)
         return listener
 
@@ -177,9 +196,9 @@ class Embedded:
             if status is not None:
                 raise RuntimeError(f"the API ended with status {status}:\n{self.children['api'].last_words()}")
             try:
-                with urllib.request.urlopen(f"{self.url}/readyz", timeout=5):
-                    return
-            except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+                ask(f"{self.url}/readyz", 5.0)
+                return
+            except OSError as error:
                 if time.monotonic() > deadline:
                     raise RuntimeError(f"the API was not ready within {seconds:.0f} s: {error}") from error
                 self._stop.wait(0.1)
@@ -188,6 +207,7 @@ class Embedded:
         due: dict[str, float] = {}
         while not self._stop.wait(0.3):
             for name, child in self.children.items():
+                child.trim_log()
                 status = child.ended()
                 if status is None or time.monotonic() < due.get(name, 0.0):
                     continue
@@ -202,7 +222,8 @@ class Embedded:
             self._supervisor = None
         for name in ("runner", "dashboard", "api"):
             if name in self.children:
-                self.children.pop(name).stop()
+                self.children[name].stop()
+                del self.children[name]  # only now: an end that is interrupted is gone through again
         for listener in self._listeners:
             listener.close()
         self._listeners.clear()

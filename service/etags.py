@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import Header, Response
 from pydantic import TypeAdapter
 
-__all__ = ["NOT_MODIFIED", "IfNoneMatch", "digest", "matches", "tagged"]
+__all__ = ["NOT_MODIFIED", "IfNoneMatch", "digest", "matches", "tagged", "tagged_content"]
 
 IfNoneMatch = Annotated[
     str | None, Header(max_length=1000, description="ETags that the client has: 304 if one of them still stands")
@@ -31,7 +31,11 @@ def tagged(
     adapter: TypeAdapter[Any], answer: Any, if_none_match: str | None, headers: dict[str, str] | None = None
 ) -> Response:
     """``answer`` as JSON with its ETag; 304 without it where the client has it. Checked again before each use."""
-    content = adapter.dump_json(answer)
+    return tagged_content(adapter.dump_json(answer), if_none_match, headers)
+
+
+def tagged_content(content: bytes, if_none_match: str | None, headers: dict[str, str] | None = None) -> Response:
+    """The same, of JSON that is there already."""
     tag = digest(content)
     every = {"ETag": f'"{tag}"', "Cache-Control": "private, no-cache", **(headers or {})}
     if matches(if_none_match, tag):

@@ -80,8 +80,9 @@ class Format:
 
 
 def picture(made: Made) -> bytes:
-    """A PNG: the original to the left, the network's to the right."""
-    return _png(made.original, made.values)
+    """A PNG: the original to the left, the network's to the right, in the upload's own levels."""
+    original, values = (2.0 * made.in_units(grid) - 1.0 for grid in (made.original, made.values))
+    return _png(original, values)
 
 
 def slice_picture(made: Made) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,8 +23,8 @@ __all__ = ["init_of", "scale_of"]
 OF_THE_DATASET = ("in_dim", "out_dim", "input_second_moment")
 
 
-def init_of(request: InitRequest, settings: Settings, signal: Signal | None = None) -> InitConfig:
-    """The VI3NR config that is asked for; with the dataset's ``signal`` what it leaves open is guessed from that.
+def init_of(request: InitRequest, settings: Settings, signals: Sequence[Signal] = ()) -> InitConfig:
+    """The VI3NR config that is asked for; with a dataset's ``signals`` what it leaves open is guessed from all of them.
 
     Raises:
         Problem: 422, naming every field that is wrong; or saying what the theory cannot do with these numbers.
@@ -38,10 +39,10 @@ def init_of(request: InitRequest, settings: Settings, signal: Signal | None = No
         raise Problem.of_fields(errors)
     sigma_a = scale_of(request)
     try:
-        if signal is None:
+        if not signals:
             ends = _Ends(request.in_dim, request.out_dim, request.input_second_moment)
             return _config(request, ends, sigma_a, {})
-        return _guessed(request, signal, sigma_a)
+        return _guessed(request, signals, sigma_a)
     except (ValueError, ArithmeticError) as error:
         raise Problem(422, f"there is no such init config: {error}") from None
 
@@ -61,12 +62,12 @@ class _Ends:
     input_second_moment: float
 
 
-def _guessed(request: InitRequest, signal: Signal, sigma_a: float | None) -> InitConfig:
+def _guessed(request: InitRequest, signals: Sequence[Signal], sigma_a: float | None) -> InitConfig:
     """The search's first start point; what the request gives stands, and the ratios are kept where a scale is given."""
     family, parameters = family_of(request.family), request.parameters
     names = family.scale_names()
     rest = {name: value for name, value in parameters.items() if name not in names}
-    guess = start_points(request.family, signal, rest)[0]
+    guess = start_points(request.family, signals, rest)[0]
     if len(rest) < len(parameters):  # the scale under another name
         sigma_a = activation(request.family, None, **parameters).sigma_a
     sigma_a = guess.sigma_a if sigma_a is None else sigma_a
@@ -74,7 +75,8 @@ def _guessed(request: InitRequest, signal: Signal, sigma_a: float | None) -> Ini
     chosen: dict[str, Any] = {"sigma_p": guess.sigma_p * scale, "sigma_p_first": guess.sigma_p_first * scale}
     if guess.share_first > 0.0:
         chosen["bias_first"] = BiasRule("share", guess.share_first)
-    ends = _Ends(signal.coordinates.shape[1], signal.values.shape[1], signal.input_second_moment)
+    first, moments = signals[0], [signal.input_second_moment for signal in signals]
+    ends = _Ends(first.coordinates.shape[1], first.values.shape[1], sum(moments) / len(moments))
     return _config(request, ends, sigma_a, {"bias": BiasRule("zero"), **chosen}, rest)
 
 

@@ -20,7 +20,7 @@ PACKAGES = ("vi3nr", "torch", "numpy", "scipy", "optuna", "ray")
 
 @dataclass(frozen=True)
 class Keepsake:
-    """The exhibits, and where they were made: the runner's versions by package, its trainers' kinds of device."""
+    """The exhibits, and where they were made: the runner's versions by package, its trainers' devices."""
 
     exhibits: tuple[Exhibit, ...]
     versions: dict[str, str]

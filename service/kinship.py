@@ -11,6 +11,7 @@ from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
+from service.plans import DEFAULT_HORIZON
 from service.records import Study
 from workers.plan import FamilyPlan, StudyPlan
 
@@ -27,7 +28,10 @@ def fingerprint(request: Mapping[str, Any]) -> str:
 
 def kinship(request: Mapping[str, Any]) -> str:
     """The same for studies whose trials score alike: same data, network, training, objective and search horizon."""
-    also = {"horizon": request["search"]["horizon"], "held_out_signals": request.get("held_out_signals", 0)}
+    also = {
+        "horizon": request["search"]["horizon"] or DEFAULT_HORIZON,
+        "held_out_signals": request.get("held_out_signals", 0),
+    }
     return _digest({**{key: request[key] for key in SHARED}, **also})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shlex
@@ -14,13 +15,12 @@ from typing import Any
 
 from rich.console import Console
 
+from service.asking import ask_study
 from service.blobs import BlobStore
 from service.database import opened, upgrade
 from service.exit_statuses import BAD_NEWS, INTERRUPTED
 from service.ingest import store_files
-from service.kinship import fingerprint, kinship
 from service.pages.report import write_report
-from service.plans import study_plan
 from service.processes import open_pool
 from service.progress_view import shown_progress
 from service.reader import Reader
@@ -32,7 +32,7 @@ from service.schemas import StudyRequest
 from service.settings import Settings
 from service.states import FINISHED, StudyState
 from service.stopping import stopped_by_signals
-from service.store import Store, new_id
+from service.store import Store
 from workers.result import StudyResult
 
 __all__ = ["Asked", "search_file"]
@@ -57,6 +57,7 @@ def search_file(settings: Settings, asked: Asked, output: Path, as_json: bool, r
     """
     console = Console(stderr=as_json)
     data = asked.file.read_bytes()
+    _check_places(output, report)
     with opened(settings.url) as database:
         upgrade(database)
         store, blobs = Store(database), BlobStore(settings.blob_place)
@@ -72,7 +73,7 @@ def search_file(settings: Settings, asked: Asked, output: Path, as_json: bool, r
         _hand_over(result, output, as_json, console)
         if report is not None:
             write_report(store, blobs, study.id, report)
-            console.print(f"report: {report}")
+            console.print(f"report: {report}", markup=False)
 
 
 def _study(settings: Settings, store: Store, blobs: BlobStore, asked: Asked, data: bytes, console: Console) -> Study:
@@ -85,17 +86,13 @@ def _study(settings: Settings, store: Store, blobs: BlobStore, asked: Asked, dat
     for note in dataset.meta["notes"]:
         console.print(f"{asked.file.name}: {note}", style="dim", markup=False)
     request = StudyRequest.model_validate({"dataset_id": dataset.id, **asked.request})
-    plan, warnings = study_plan(new_id(), request, dataset, settings)
-    words = request.model_dump(mode="json", exclude={"webhook"})
-    known = store.same_study(fingerprint(words)) if request.reuse else None
-    if known is not None:
-        told = "its answer is there" if known.state is StudyState.COMPLETED else "it goes on"
-        console.print(f"the same search was asked for before, study {known.id}: {told} (--no-reuse begins anew)")
-        return known
-    return store.add_study(
-        plan=plan, dataset_id=dataset.id, request=words, warnings=warnings,
-        fingerprint=fingerprint(words), kinship=kinship(words),
-    )  # fmt: skip
+    study, is_new = ask_study(store, blobs, settings, request, dataset)
+    if not is_new:
+        told = "its answer is there" if study.state is StudyState.COMPLETED else "it goes on"
+        console.print(f"the same search was asked for before, study {study.id}: {told} (--no-reuse begins anew)")
+    for warning in study.warnings if is_new else ():
+        console.print(warning, style="dim", markup=False)
+    return study
 
 
 def _work(settings: Settings, store: Store, blobs: BlobStore, study_id: str, console: Console) -> None:
@@ -130,6 +127,17 @@ def _work(settings: Settings, store: Store, blobs: BlobStore, study_id: str, con
             highlight=False, markup=False, soft_wrap=True,
         )  # fmt: skip
         raise SystemExit(INTERRUPTED)
+
+
+def _check_places(output: Path, report: Path | None) -> None:
+    """Raises OSError where the answer could not be written: before the training, not after it."""
+    made = output.absolute()
+    while not made.exists():
+        made = made.parent  # the folder of the configs is made, with those above it
+    for folder in (made, *([] if report is None else [report.absolute().parent])):
+        if not os.access(folder, os.W_OK | os.X_OK):
+            number = errno.EACCES if folder.exists() else errno.ENOENT
+            raise OSError(number, os.strerror(number), str(folder))
 
 
 def _hand_over(result: StudyResult, output: Path, as_json: bool, console: Console) -> None:

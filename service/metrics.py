@@ -21,6 +21,7 @@ from workers.gauge import BOUNDS
 
 __all__ = ["Metrics"]
 
+SECONDS = (0.005, 0.01, 0.02, 0.05, 0.15, 0.5, 2.0, 10.0)  # bounds of a request's; few, for each route has them all
 TRIALS_SECONDS = 10.0  # that a count of all trials is used again
 
 
@@ -34,7 +35,7 @@ class Metrics:
         )
         self.seconds = Histogram(
             "vi3nr_http_seconds", "Seconds of a request until its answer began", ["method", "route"],
-            registry=self.registry,
+            registry=self.registry, buckets=SECONDS,
         )  # fmt: skip
         self.open = Gauge("vi3nr_http_open_requests", "Requests that are being answered", registry=self.registry)
         ProcessCollector(registry=self.registry)

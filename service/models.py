@@ -98,6 +98,7 @@ class StudyRow(Base):
     lease_number: Mapped[int]
     lease_owner: Mapped[str | None] = mapped_column(String(255))
     lease_until: Mapped[float | None]
+    given_back: Mapped[int] = mapped_column(default=0, server_default="0")  # so many of its leases ended in order
     # The first report after a claim: (time, member steps). The rate since then gives the time left.
     paced_from: Mapped[float | None]
     paced_steps: Mapped[int | None] = mapped_column(BigInteger)

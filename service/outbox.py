@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Engine, Select, select, update
+from sqlalchemy import ColumnElement, Engine, Select, and_, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from service.database import clock, writing
@@ -14,6 +14,8 @@ from service.transactions import transact
 
 __all__ = ["Letter", "Outbox"]
 
+AT_ONCE = 3  # messages that are taken together: each may take 20 s
+LONGEST_PAUSE = 21_600.0  # seconds between two attempts
 SENDING_SECONDS = 60.0  # after which another process may take over a message whose sender has said nothing
 
 
@@ -36,9 +38,13 @@ class Outbox:
     def __init__(self, engine: Engine) -> None:
         self._reader, self._writer = engine, writing(engine)
 
-    def take(self, limit: int = 8) -> list[Letter]:
-        """Messages of studies that have ended and are due: this process is to send them within a minute."""
-        if transact(self._reader, lambda session: session.scalar(_due().limit(1))) is None:
+    def take(self, limit: int = AT_ONCE) -> list[Letter]:
+        """Messages of studies that have ended and are due: this process is to send them within a minute.
+
+        Each owner's first comes before anybody's second, so that nobody's many hold another's up.
+        """
+        anything = select(WebhookRow.id).join_from(WebhookRow, StudyRow).where(_due()).limit(1)
+        if transact(self._reader, lambda session: session.scalar(anything)) is None:
             return []  # an idle service only reads
         return transact(self._writer, lambda session: _take(session, limit))
 
@@ -56,17 +62,27 @@ class Outbox:
         transact(self._writer, lambda session: session.execute(settled))
 
 
-def _due() -> Select[int]:
+def _due() -> ColumnElement[bool]:
+    """Of a webhook and its study. What is further ahead than any pause was left there by a clock that was put back."""
+    come = or_(WebhookRow.next_attempt <= clock(), WebhookRow.next_attempt > clock() + LONGEST_PAUSE)
+    return and_(come, StudyRow.state.in_([state.value for state in FINISHED]))
+
+
+def _in_turn() -> Select[int]:
+    """Due ones: the first of each owner, then the second of each ... Between owners chance decides."""
+    place = func.row_number().over(partition_by=StudyRow.owner, order_by=(WebhookRow.next_attempt, WebhookRow.id))
+    lines = select(WebhookRow.id, place.label("place")).join_from(WebhookRow, StudyRow).where(_due()).subquery()
     return (
         select(WebhookRow.id)
-        .join(StudyRow, StudyRow.id == WebhookRow.study_id)
-        .where(WebhookRow.next_attempt <= clock(), StudyRow.state.in_([state.value for state in FINISHED]))
-        .order_by(WebhookRow.next_attempt)
+        .join_from(WebhookRow, StudyRow)
+        .join(lines, lines.c.id == WebhookRow.id)
+        .where(_due())  # of one that another process took a moment ago it is false by now
+        .order_by(lines.c.place, func.random())
     )
 
 
 def _take(session: Session, limit: int) -> list[Letter]:
-    due = _due().limit(limit).with_for_update(skip_locked=True, of=WebhookRow)
+    due = _in_turn().limit(limit).with_for_update(skip_locked=True, of=WebhookRow)
     taken = []
     for webhook_id in session.scalars(due).all():
         row = session.get_one(WebhookRow, webhook_id)

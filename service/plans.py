@@ -7,7 +7,6 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from service.problems import FieldError, Problem, shown
@@ -27,14 +26,15 @@ from vi3nr.activations import activation as build
 from vi3nr.baselines import BASELINE_RULES, ONE_FAMILY_ONLY
 from vi3nr.ensemble.interface import Recipe
 from vi3nr.formula import is_formula
-from workers.objective import Objective
+from workers.memorising import memorising_warning
+from workers.objective import OWN_CURVE, Objective
 from workers.plan import Axis, BiasChoice, Budget, FamilyPlan, Network, Range, StudyPlan
-from workers.result import memorising_warning
+from workers.scheduler import REPORTS, fewest_steps, segment_length
 
 if TYPE_CHECKING:  # records are rows of SQLAlchemy's, which `vi3nr init` has no use for
     from service.records import Dataset
 
-__all__ = ["DEFAULT_HORIZON", "family_errors", "network_errors", "scale_errors", "study_plan"]
+__all__ = ["DEFAULT_HORIZON", "asked_scale", "family_errors", "network_errors", "scale_errors", "study_plan"]
 
 _NO_FAMILY = f"there is no such activation family; choose one of {', '.join(families())}, or write a formula of x"
 DEFAULT_HORIZON = 0.4  # of the steps: keeping the best 3 there costs 0.0 to 0.3 dB on three landscapes of four
@@ -182,7 +182,7 @@ def _family(asked: ActivationRequest) -> FamilyPlan:
     return FamilyPlan(
         family=asked.family,
         parameters=dict(asked.parameters),
-        sigma_a=_scale(asked),
+        sigma_a=asked_scale(asked),
         sigma_p=_axis(asked.sigma_p),
         sigma_p_first="same" if isinstance(asked.sigma_p_first, str) else _axis(asked.sigma_p_first),
         bias=_bias(asked.bias),
@@ -205,7 +205,8 @@ def _objective(request: StudyRequest) -> Objective:
             return Objective(name)
 
 
-def _scale(asked: ActivationRequest) -> Axis:
+def asked_scale(asked: ActivationRequest) -> Axis:
+    """sigma_a as asked for, under that name or as omega; None: not by either."""
     if asked.omega is None:
         return _axis(asked.sigma_a)
     constant, _ = family_of(asked.family).scale_names()["omega"]
@@ -227,10 +228,27 @@ def _bias(asked: ShareRequest | str | None) -> BiasChoice | None:
 
 def _warnings(plan: StudyPlan, dataset: Dataset) -> Iterator[str]:
     widths = plan.network.widths(dataset.in_dim, dataset.out_dim)
-    parameters = sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(widths))
-    warning = memorising_warning(parameters, dataset.fewest_points, dataset.out_dim)
+    families = [family.family for family in plan.families]
+    warning = memorising_warning(widths, families, dataset.fewest_points, plan.objective)
     if warning is not None:
         yield warning
+    if plan.objective.name in OWN_CURVE:
+        yield from _few_scores(plan, max(signal.points for signal in dataset.signals))
+
+
+def _few_scores(plan: StudyPlan, points: int) -> Iterator[str]:
+    """Where an objective is read off the learning curve, and minibatches leave that few scores (workers.scheduler)."""
+    batch, steps = plan.recipe.batch_size, plan.search_steps
+    segment = segment_length(steps, fewest_steps(points, batch))
+    if batch is None or segment == segment_length(steps):
+        return
+    scores = -(-steps // segment)
+    stop = ", and no trial is stopped early on its first signal" if scores == 1 else ""
+    yield (
+        f"With batches of {batch} a score over all {points} points costs as much as {points / batch / 3:.0f} steps, so "
+        f"a trial of {steps} steps has {scores} of the usual {REPORTS} scores: {plan.objective.name} is read off these "
+        f"and blind before the first{stop}. Larger batches or more steps give more."
+    )
 
 
 def _bias_errors(request: StudyRequest, dataset: Dataset) -> Iterator[FieldError]:

@@ -27,13 +27,15 @@ from service.problems import (
     Kind,
     Problem,
     ProblemBody,
+    busy,
     shown,
 )
 
-__all__ = ["add_problem_handlers", "problem_response"]
+__all__ = ["DATABASE_AWAY", "add_problem_handlers", "answer_of", "database_away", "problem_response"]
 
 NOT_JSON = "the body is not JSON"
 URN = "urn:vi3nr:problem:"
+DATABASE_AWAY = (OperationalError, PoolTimeoutError)  # no answer, or every connection waits for one
 log = logging.getLogger(__name__)
 
 
@@ -58,16 +60,27 @@ def add_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http)
-    for error in (OperationalError, PoolTimeoutError):  # no answer, or every connection waits for one
+    for error in DATABASE_AWAY:
         app.add_exception_handler(error, _on_database)
     app.add_exception_handler(BlobsUnavailableError, _on_blobs)
     app.add_exception_handler(OSError, _on_system)
     app.add_exception_handler(Exception, _on_surprise)
 
 
+def answer_of(error: Problem) -> Response:
+    """The answer to a problem."""
+    return problem_response(error.status, error.detail, error.errors, error.headers, error.kind)
+
+
+def database_away(error: Exception) -> Response:
+    """The answer to one of ``DATABASE_AWAY``, which is logged."""
+    log.error("the database cannot be used", exc_info=error)
+    return answer_of(busy("the database cannot be used now"))
+
+
 async def _on_problem(_: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)
-    return problem_response(error.status, error.detail, error.errors, error.headers, error.kind)
+    return answer_of(error)
 
 
 async def _on_invalid(request: Request, error: Exception) -> Response:
@@ -119,13 +132,12 @@ async def _on_http(_: Request, error: Exception) -> Response:
 
 
 async def _on_database(_: Request, error: Exception) -> Response:
-    log.error("the database cannot be used", exc_info=error)
-    return problem_response(503, "the database cannot be used now; try again", headers={"Retry-After": "5"})
+    return database_away(error)
 
 
 async def _on_blobs(_: Request, error: Exception) -> Response:
     log.error("the object store cannot be used", exc_info=error)
-    return problem_response(503, "the object store cannot be used now; try again", headers={"Retry-After": "5"})
+    return answer_of(busy("the object store cannot be used now"))
 
 
 async def _on_system(request: Request, error: Exception) -> Response:

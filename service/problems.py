@@ -18,6 +18,7 @@ __all__ = [
     "Kind",
     "Problem",
     "ProblemBody",
+    "busy",
     "documented",
     "shown",
 ]
@@ -28,8 +29,9 @@ SECRET, HIDDEN = "secret", "(not shown)"  # a field of this name is repeated now
 # What a problem's type ends with. None ever changes its meaning; docs/service.md says what each means.
 Kind = Literal[
     "bad-request", "cross-site", "disk-full", "gone", "has-ended", "host", "http", "idempotency-key-reused", "in-use",
-    "internal", "invalid", "max-queued", "max-studies", "media-type", "method", "no-best", "no-file", "no-key",
-    "not-found", "not-json", "rate-limited", "scope", "too-large", "unavailable", "watchers", "webhook-address",
+    "internal", "invalid", "max-datasets", "max-queued", "max-studies", "max-webhooks", "media-type", "method",
+    "no-best", "no-file", "no-key", "not-found", "not-json", "rate-limited", "scope", "too-large", "unavailable",
+    "watchers", "webhook-address",
 ]  # fmt: skip
 BY_STATUS: dict[int, Kind] = {  # where nothing narrower is said
     400: "bad-request", 401: "no-key", 403: "scope", 404: "not-found", 405: "method", 413: "too-large",
@@ -93,6 +95,11 @@ class Problem(Exception):  # noqa: N818 -- RFC 9457 calls it so
     def of_fields(cls, errors: Sequence[FieldError], status: int = 422) -> Problem:
         """A problem with several fields; the detail tells all of them."""
         return cls(status, "; ".join(_sentence(error) for error in errors), errors)
+
+
+def busy(sentence: str) -> Problem:
+    """503: it may succeed soon."""
+    return Problem(503, f"{sentence}; try again", headers={"Retry-After": "5"})
 
 
 def shown(value: Any) -> str:

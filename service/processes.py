@@ -17,43 +17,63 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from service.allocator import hand_memory_back
-from service.binding import check_binding, check_listener
+from service.binding import check_binding, check_listener, listen
 from service.lifeline import end_with_parent
 from service.logs import set_up
 from service.settings import Settings
-from service.stopping import ended_within, stopped_by_signals
+from service.stopping import ended_within, process_ends_within, stopped_by_signals
 
 if TYPE_CHECKING:
+    import uvicorn
+
     from service.store import Store
+    from service.watching import Watchers
     from workers.pool_ray import RayPool
 
-__all__ = ["await_database", "open_pool", "run_api", "run_dashboard", "run_runner"]
+__all__ = ["await_database", "ending_server", "open_pool", "run_api", "run_dashboard", "run_runner"]
 
+LAST_SECONDS = 3.0  # for the API's end after its requests: what reads files and learns surfaces
 DATABASE_SECONDS = 1.0  # between two looks at a database that is not ready
 
 
 def run_api(settings: Settings, host: str, port: int, fd: int | None) -> None:
     """Serve HTTP until SIGTERM."""
     hand_memory_back()  # before anything that it imports takes some
+    end_with_parent()
+    _check(settings, host, fd)
+    listeners = [listen(host, port)] if fd is None else None  # first: a port that is taken is told at once
     import uvicorn
 
     from service.app import create_app
 
-    end_with_parent()
-    _check(settings, host, fd)
     set_up(settings.log_format)
     app = create_app(settings)
     config = uvicorn.Config(
-        app, host=host, port=port, fd=fd, log_level="info", access_log=False, log_config=None, server_header=False,
+        app, fd=fd, log_level="info", access_log=False, log_config=None, server_header=False,
         timeout_graceful_shutdown=math.ceil(settings.drain_seconds),
     )  # fmt: skip
 
+    ending = threading.Event()
+    process_ends_within(ending, settings.drain_seconds + LAST_SECONDS)  # the interpreter's end waits for threads
+    ending_server(config, app.state.rooms.watchers, ending).run(listeners)
+
+
+def ending_server(config: uvicorn.Config, watchers: Watchers, ending: threading.Event) -> uvicorn.Server:
+    """A server that tells streams and waits to end when it is asked to: they would hold up its end. ``ending`` is set
+    when that has begun.
+    """
+    import uvicorn
+
     class Server(uvicorn.Server):
         def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-            app.state.rooms.watchers.closing.set()  # streams and waits would hold up the end
+            watchers.closing = True
             super().handle_exit(sig, frame)
 
-    Server(config).run()
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            ending.set()  # not in a signal's handler, which may come amid this event's own lock
+            await super().shutdown(sockets)
+
+    return Server(config)
 
 
 def run_runner(settings: Settings) -> None:
@@ -83,7 +103,7 @@ def run_runner(settings: Settings) -> None:
                 owner=name, lease_seconds=settings.lease_seconds, capacity=settings.studies_at_once,
                 figures=Figures(Board(database), name, pool.figures),
             )  # fmt: skip
-            runner.run(stop, partial(_beat, settings.beat_file))
+            runner.run(stop, beat=partial(_beat, settings.beat_file))
         finally:
             pool.close()
             database.dispose()
@@ -118,11 +138,10 @@ def open_pool(settings: Settings) -> RayPool:
     )
 
 
-def _beat(file: Path | None) -> bool:
-    """Show that the runner works; it has no reason to stop."""
+def _beat(file: Path | None) -> None:
+    """Show that the runner works."""
     if file is not None:
         file.touch()
-    return False
 
 
 def run_dashboard(settings: Settings, host: str, port: int, fd: int | None) -> None:
@@ -132,7 +151,7 @@ def run_dashboard(settings: Settings, host: str, port: int, fd: int | None) -> N
 
     _check(settings, host, fd)
     set_up(settings.log_format)
-    listener = socket.create_server((host, port)) if fd is None else socket.socket(fileno=fd)
+    listener = listen(host, port) if fd is None else socket.socket(fileno=fd)
     serve_dashboard(settings, listener)
 
 

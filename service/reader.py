@@ -17,14 +17,17 @@ from typing import IO, Any
 
 import numpy as np
 
+from service.problems import busy
 from service.reading.contract import Limits, Options, Reading, RefusedError
 from service.settings import Settings
+from service.turns import UPLOADS_BUSY
 from vi3nr.signals import Signal
 
 __all__ = ["Reader"]
 
 CHILD = Path(__file__).parent / "reading" / "child.py"
 AT_ONCE = 2  # reading processes: each may take the whole limit of memory
+PATIENCE = 20.0  # seconds that a file waits for one of them
 GRACE = 15.0  # seconds beyond the limit for a reading process to load
 ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}  # and no secret of ours
 HEADER_BYTES = 1_000_000
@@ -42,6 +45,7 @@ class Reader:
         for _ in range(AT_ONCE):
             self._idle.put(None)
         self._started: list[subprocess.Popen[bytes]] = []
+        self._starting, self._closed = threading.Lock(), False
         self._end = weakref.finalize(self, _end, self._started)
 
     def read(self, data: bytes, options: Options) -> Reading:
@@ -49,35 +53,47 @@ class Reader:
 
         Raises:
             RefusedError: with a sentence that goes on after the file's or the option's name.
+            Problem: 503 when no reading process was free for too long.
         """
         question = {"options": asdict(options), "limits": asdict(self._limits), "bytes": len(data)}
-        child = self._idle.get()
         try:
-            if child is None or child.poll() is not None:
-                child = self._start()
+            child = self._idle.get(timeout=PATIENCE)
+        except queue.Empty:
+            raise busy(UPLOADS_BUSY) from None
+        try:
+            child = self._alive(child) or self._start()
             answer = _ask(child, json.dumps(question).encode() + b"\n", data, self._limits.seconds + GRACE)
         finally:
-            if child is not None and child.poll() is not None:
-                _end(self._started, child)
-                child = None
-            self._idle.put(child)
+            self._idle.put(self._alive(child))  # whatever comes: somebody may wait for the place
         if answer is None:
             raise RefusedError("content", LOST)
         return _reading(answer)
 
     def close(self) -> None:
-        """End the reading processes; the next file starts new ones."""
+        """End the reading processes, amid what they read. No more files are read."""
+        with self._starting:
+            self._closed = True
         _end(self._started)
 
     def _start(self) -> subprocess.Popen[bytes]:
-        child = subprocess.Popen(
-            [sys.executable, "-I", "-B", str(CHILD)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=ENVIRONMENT,
-            bufsize=-1,
-        )
-        self._started.append(child)
+        with self._starting:
+            if self._closed:
+                raise RuntimeError("the service ends: files are read no more")
+            child = subprocess.Popen(
+                [sys.executable, "-I", "-B", str(CHILD)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env=ENVIRONMENT,
+                bufsize=-1,
+            )
+            self._started.append(child)
+            return child
+
+    def _alive(self, child: subprocess.Popen[bytes] | None) -> subprocess.Popen[bytes] | None:
+        """The process if it lives; what led to one that has ended is closed."""
+        if child is not None and child.poll() is not None:
+            _end(self._started, child)
+            return None
         return child
 
 
@@ -145,7 +161,8 @@ def _arrays(announced: list[tuple[str, str, tuple[int, ...]]], payload: bytes) -
 def _end(started: list[subprocess.Popen[bytes]], *only: subprocess.Popen[bytes]) -> None:
     """End these processes, all without ``only``, and close what led to them."""
     for child in list(only or started):
-        started.remove(child)
+        with contextlib.suppress(ValueError):  # several may end one at once
+            started.remove(child)
         child.kill()
         child.wait()
         for pipe in (child.stdin, child.stdout):

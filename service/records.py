@@ -128,6 +128,7 @@ class ClaimedStudy:
     dataset: Dataset
     state: StudyState
     lease_number: int
+    unreturned: int  # its leases that were not given back, this one included
     owner: str
     elapsed: float  # seconds since it was first claimed
 
@@ -235,6 +236,7 @@ def claimed_of(row: StudyRow, dataset: DatasetRow, owner: str, now: float) -> Cl
         dataset=dataset_of(dataset),
         state=StudyState(row.state),
         lease_number=row.lease_number,
+        unreturned=row.lease_number - row.given_back,
         owner=owner,
         elapsed=max(0.0, now - (now if row.started is None else row.started)),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 from rich.console import Console
@@ -23,7 +24,7 @@ def snippet(path: str) -> str:
     """The three lines of PyTorch that load a config."""
     return (
         "from vi3nr import INR, InitConfig\n"
-        f'config = InitConfig.from_json(open("{path}").read())\n'
+        f"config = InitConfig.from_json(open({json.dumps(path, ensure_ascii=False)}).read())\n"
         "network = INR.from_config(config, seed=0)"
     )
 
@@ -36,24 +37,28 @@ def progress_text(note: ProgressNote | None, seconds_left: float | None) -> str:
     if note.phase != "search":
         parts.append(f"{note.runs_done} of {note.runs_total} runs")
     if note.best_score is not None:
+        score = f"{note.best_score:.{2 if note.unit == 'dB' else 0}f} {note.unit}"
         best = f"{note.best_family} trial {note.best_trial}"
-        parts.append(f"best trial so far {note.best_score:.2f} dB at the search horizon ({best})")
+        parts.append(f"best trial so far {score} at the search horizon ({best})")
     if seconds_left is not None:
         parts.append(f"about {_duration(seconds_left)} left")
     return ", ".join(parts)
 
 
 def print_result(console: Console, result: StudyResult, saved: dict[str, str]) -> None:
-    """The answer of each family, best first, with its table of confirmation; ``saved`` maps a family to its
-    file, if there is one.
+    """Which family suits, and the answer of each, best first, with its table of confirmation; ``saved`` maps a family
+    to its file, if there is one.
     """
+    if result.family_comparison is not None:
+        console.print()
+        console.print(result.family_comparison.sentence, style="bold")
     for place, family in enumerate(result.families):
         first_of_several = place == 0 and len(result.families) > 1
         console.print()
-        console.rule(f"[bold]{family.family}[/bold]" + (" (best of the families)" if first_of_several else ""))
+        console.rule(f"[bold]{family.family}[/bold]" + (" (highest mean of the families)" if first_of_several else ""))
         _print_family(console, result, family)
         if family.family in saved:
-            console.print(f"saved: {saved[family.family]}")
+            console.print(f"saved: {saved[family.family]}", markup=False)
     best = result.families[0]
     console.print()
     console.print("The best init config:", style="bold")
@@ -61,9 +66,9 @@ def print_result(console: Console, result: StudyResult, saved: dict[str, str]) -
     if best.family in saved:
         console.print()
         console.print("Load the best one:", style="bold")
-        console.print(snippet(saved[best.family]), highlight=False, soft_wrap=True)
+        console.print(snippet(saved[best.family]), highlight=False, soft_wrap=True, markup=False)
     for warning in result.warnings:
-        console.print(f"note: {warning}", style="yellow")
+        console.print(f"note: {warning}", style="yellow", markup=False)
 
 
 def _print_family(console: Console, result: StudyResult, family: FamilyResult) -> None:

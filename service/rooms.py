@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -24,6 +24,7 @@ from service.runner_figures import Board
 from service.settings import Settings
 from service.store import Store
 from service.surface_memory import SurfaceMemory
+from service.turns import Turns
 from service.watching import Watchers
 
 __all__ = [
@@ -33,7 +34,6 @@ __all__ = [
     "Rooms",
     "RoomsOf",
     "cursor_problem",
-    "forget_blobs",
     "is_id",
     "not_found",
     "seconds_of",
@@ -57,6 +57,7 @@ class Rooms:
     reports: ReportMemory
     answers: AnswerMemory
     rate_limit: RateLimit = field(default_factory=RateLimit)
+    uploads: Turns = field(default_factory=Turns)
 
 
 async def _rooms(request: Request) -> Rooms:
@@ -87,13 +88,6 @@ def cursor_problem(cursor: str | None) -> Iterator[None]:
         yield
     except BadCursorError as error:
         raise Problem.of_field("cursor", cursor, str(error)) from None
-
-
-def forget_blobs(rooms: Rooms, keys: Iterable[str | None]) -> None:
-    """Remove the blobs that nothing refers to any more."""
-    for key in keys:
-        if key is not None and not rooms.store.blob_used(key):
-            rooms.blobs.remove(key)
 
 
 def not_found(what: str, word: str) -> Problem:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, File, Query, Response, UploadFile
@@ -14,6 +16,7 @@ from service.etags import NOT_MODIFIED, IfNoneMatch, tagged
 from service.filters import DatasetFilter
 from service.ingest import store_files
 from service.problems import Problem, documented
+from service.reading.contract import Options
 from service.records import Dataset
 from service.rooms import (
     Cursor,
@@ -22,7 +25,6 @@ from service.rooms import (
     Rooms,
     RoomsOf,
     cursor_problem,
-    forget_blobs,
     is_id,
     not_found,
     seconds_of,
@@ -42,10 +44,10 @@ ANSWER = TypeAdapter(DatasetAnswer)
     dependencies=[Depends(known_fields)],
     responses={
         200: {"model": DatasetAnswer, "description": "It was stored before"},
-        **documented(400, 413, 415, 422, 507),
+        **documented(400, 413, 415, 422, 429, 503, 507),
     },
 )
-def add_dataset(
+async def add_dataset(
     rooms: RoomsOf,
     caller: Writer,
     response: Response,
@@ -67,12 +69,16 @@ def add_dataset(
         raise Problem.of_field("files", f"{len(files)} files", f"must be at most {settings.max_signals}")
     if options.max_points > settings.max_points:
         raise Problem.of_field("max_points", options.max_points, f"must be at most {settings.max_points}")
-    uploads = [_upload(file, settings.max_upload_bytes) for file in files]
-    dataset, known = store_files(rooms.store, rooms.blobs, rooms.reader, uploads, options, caller.owner)
+    dataset, known = await rooms.uploads.take(partial(_store, rooms, files, options, caller.owner))
     response.headers["Location"] = f"/v1/datasets/{dataset.id}"
     if known:
         response.status_code = 200
     return dataset_answer(dataset)
+
+
+def _store(rooms: Rooms, files: Sequence[UploadFile], options: Options, owner: str) -> tuple[Dataset, bool]:
+    uploads = [_upload(file, rooms.settings.max_upload_bytes) for file in files]
+    return store_files(rooms.store, rooms.blobs, rooms.reader, uploads, options, owner, rooms.settings.max_datasets)
 
 
 def _upload(file: UploadFile, most: int) -> tuple[str, bytes]:
@@ -126,7 +132,7 @@ def delete_dataset(rooms: RoomsOf, caller: Writer, dataset_id: str) -> None:
         raise Problem(409, "there are studies of this dataset: delete them first", kind="in-use")
     if outcome == "unknown":
         raise not_found("dataset", dataset_id)
-    forget_blobs(rooms, [signal.blob_key for signal in dataset.signals])
+    rooms.store.forget_signals([signal.blob_key for signal in dataset.signals], rooms.blobs.remove)
 
 
 def _visible(rooms: Rooms, caller: Caller, dataset_id: str) -> Dataset:

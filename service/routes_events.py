@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.responses import StreamingResponse
 from fastapi.sse import EventSourceResponse
 from pydantic import TypeAdapter
@@ -33,6 +34,15 @@ STREAM: dict[int | str, dict[str, Any]] = {
     },
     204: {"description": "The study has ended, and the client has its last event"},
 }
+
+
+async def _held() -> AsyncIterator[ExitStack]:
+    """What a request holds until its answer has been sent, or will not be."""
+    with ExitStack() as held:
+        yield held
+
+
+Held = Annotated[ExitStack, Depends(_held, scope="request")]
 
 
 def _content(study: Study) -> bytes:
@@ -66,7 +76,6 @@ async def show_study(
         return if_none_match is None or matches(if_none_match, digest(_content(found)))
 
     if wait and study is not None and study.state not in FINISHED and seen(study):
-        rooms.watchers.check(caller.owner)
         with rooms.watchers.counted(caller.owner):
             look = partial(rooms.store.study, study_id)
             study = await wait_for_change(look, seen, wait, settings.watch_seconds, rooms.watchers)
@@ -85,6 +94,7 @@ async def show_study(
 async def follow_study(
     rooms: RoomsOf,
     caller: Reader,
+    held: Held,
     study_id: str,
     last_event_id: Annotated[str | None, Header(max_length=100, description="id of the last event that came")] = None,
 ) -> Response:
@@ -95,14 +105,7 @@ async def follow_study(
     study = await run_in_threadpool(visible_study, rooms, caller, study_id)
     if study.state in FINISHED and digest(_content(study)) == last_event_id:
         return Response(status_code=204)
-    rooms.watchers.check(caller.owner)
+    held.enter_context(rooms.watchers.counted(caller.owner))
     look = partial(rooms.store.study, study_id)
-
-    async def stream() -> AsyncIterator[bytes]:
-        with rooms.watchers.counted(caller.owner):
-            async for event in study_events(
-                look, _content, last_event_id, rooms.settings.watch_seconds, rooms.watchers
-            ):
-                yield event
-
-    return EventSourceResponse(stream(), headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+    events = study_events(look, _content, last_event_id, rooms.settings.watch_seconds, rooms.watchers)
+    return EventSourceResponse(events, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})

@@ -24,8 +24,8 @@ router = APIRouter(tags=["health"])
 
 
 @router.get("/healthz", summary="Is the process alive?", response_model=Health)
-def healthz() -> Health:
-    """It is, if it answers."""
+async def healthz() -> Health:
+    """It is, if it answers; that takes no thread, of which all may be busy."""
     return Health()
 
 

@@ -49,15 +49,15 @@ def make_init(rooms: RoomsOf, caller: Asker, request: InitRequest) -> Response:
     tells.
     """
     # The config's own JSON, which shows omega beside sigma_a.
-    signal = None if request.dataset_id is None else _signal(rooms, caller, request.dataset_id)
-    return Response(init_of(request, rooms.settings, signal).to_json(), media_type="application/json")
+    signals = [] if request.dataset_id is None else _signals(rooms, caller, request.dataset_id)
+    return Response(init_of(request, rooms.settings, signals).to_json(), media_type="application/json")
 
 
-def _signal(rooms: Rooms, caller: Caller, dataset_id: str) -> Signal:
+def _signals(rooms: Rooms, caller: Caller, dataset_id: str) -> list[Signal]:
     dataset = find_dataset(rooms, caller, dataset_id)
     if dataset is None:
         raise Problem.of_field("dataset_id", dataset_id, "there is no such dataset")
     try:
-        return Signal.from_bytes(rooms.blobs.get(dataset.blob_key))
+        return [Signal.from_bytes(rooms.blobs.get(stored.blob_key)) for stored in dataset.signals]
     except KeyError:
         raise Problem(409, "the dataset's bytes are no longer stored: upload it again", kind="gone") from None

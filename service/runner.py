@@ -20,6 +20,7 @@ from typing import TypeVar
 from sqlalchemy.exc import OperationalError
 
 from service.blobs import BlobStore, BlobsUnavailableError
+from service.keeper import Keeper
 from service.keepsakes import pack
 from service.records import ClaimedStudy, LeaseLost
 from service.runner_figures import Figures
@@ -38,7 +39,7 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 IDLE_SECONDS = 0.5  # between two looks at the queue
 TELL_SECONDS = 0.5  # between two notes on how far a study is; many actors give a hundred reports a second
-MAX_CLAIMS = 50  # a study that brings every runner down must not do so forever
+MAX_CLAIMS = 50  # none of them given back: a study that brings every runner down must not do so forever
 AWAY_SECONDS = 5.0  # between two looks at an object store that is away
 KEEP_SECONDS = 60.0  # that an answer waits for one, so that its pictures are kept
 
@@ -83,21 +84,31 @@ class Runner:
         self._store, self._blobs, self._engine = store, blobs, engine
         self._owner, self._lease_seconds, self._capacity, self._only = owner, lease_seconds, capacity, only
         self._held: dict[str, int] = {}  # study -> lease number
+        self._keeper = Keeper(store, self._held, lease_seconds)
         self._notes: dict[str, ProgressNote] = {}  # how far each study is, where that is not yet written
         self._answers: dict[str, _Answer] = {}  # of studies that have ended, until they are written down
         self._blobs_away = False
+        self._unread: set[str] = set()  # studies whose data could not be read when the others in the queue could
         self._renew_at = self._claim_at = self._tell_at = self._keep_at = 0.0
 
-    def run(self, stop: threading.Event, until: Callable[[], bool] = lambda: False) -> None:
-        """Work until ``stop`` is set or ``until()`` holds; then give back what is held.
+    def run(
+        self,
+        stop: threading.Event,
+        until: Callable[[], bool] = lambda: False,
+        beat: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Work until ``stop`` is set or ``until()`` holds; then give back what is held. ``beat`` is called again and
+        again from a thread, as long as this works.
 
         Raises StorageUnavailableError when the database stays away: what was held is claimed again when it is back.
         """
         try:
-            while not stop.is_set() and not until():
-                self.turn(timeout=1.0)
-                if len(self._held) == len(self._answers):  # nothing trains
-                    stop.wait(IDLE_SECONDS)
+            with self._keeper.watching(beat):
+                while not stop.is_set() and not until():
+                    self.turn(timeout=1.0)
+                    self._keeper.came_round()
+                    if len(self._held) == len(self._answers):  # nothing trains
+                        stop.wait(IDLE_SECONDS)
         except StorageUnavailableError:
             self._held.clear()  # nobody is there to take it back
             raise
@@ -105,10 +116,10 @@ class Runner:
             self._give_back()
 
     def turn(self, timeout: float) -> None:
-        """Renew, claim, step, record: once. Renewing comes first, so that no runner claims its own late study."""
+        """Renew, claim, step, record: once. Whoever has just begun a study looks for the next one without waiting."""
         self._renew()
-        self._claim()
-        for event in self._engine.step(timeout) if self._held else ():
+        began = self._claim()
+        for event in self._engine.step(0.0 if began else timeout) if self._held else ():
             if self._figures is not None:
                 self._figures.note(event)
             if event.study_id in self._held:
@@ -125,19 +136,24 @@ class Runner:
         if self._figures is not None:
             self._figures.tell(len(self._held))
 
-    def _claim(self) -> None:
-        """Take studies up, but not while there is nothing to train them on: another runner may have it."""
-        if time.monotonic() < self._claim_at:
-            return
-        while len(self._held) < self._capacity and self._engine.has_devices and self._blobs_there():
-            study = _insist(partial(self._store.claim, self._owner, self._lease_seconds, only=self._only))
-            if study is None:
-                self._claim_at = time.monotonic() + IDLE_SECONDS
-                return
-            log.info("study %s claimed under lease %d", study.id, study.lease_number, extra={"study_id": study.id})
-            self._engine.abort(study.id)  # ours already, if we were too slow to renew it: begin anew
-            self._held[study.id] = study.lease_number
-            self._begin(study)
+    def _claim(self) -> bool:
+        """Take up a study: one a turn, for a begin may take long. None while there is nothing to train it on: another
+        runner may have that.
+        """
+        if time.monotonic() < self._claim_at or len(self._held) >= self._capacity:
+            return False
+        if not self._engine.has_devices or not self._blobs_there():
+            return False
+        but = {*self._held, *self._unread}
+        study = _insist(partial(self._store.claim, self._owner, self._lease_seconds, only=self._only, but=but))
+        if study is None:
+            self._claim_at = 0.0 if self._unread else time.monotonic() + IDLE_SECONDS
+            self._unread.clear()  # only those are left: once more, each in its turn
+            return False
+        log.info("study %s claimed under lease %d", study.id, study.lease_number, extra={"study_id": study.id})
+        self._held[study.id] = study.lease_number
+        self._begin(study)
+        return True
 
     def _blobs_there(self) -> bool:
         """Whether studies can be begun. Asked of the object store only when it was away."""
@@ -156,7 +172,7 @@ class Runner:
             self._write(self._store.cancelled, study.id, study.lease_number)
             return
         try:
-            if study.lease_number > MAX_CLAIMS:
+            if study.unreturned > MAX_CLAIMS:
                 raise RuntimeError(f"{MAX_CLAIMS} runners took it up and none brought it to its end")
             signals = self._signals(study)
             lease = study.lease_number
@@ -167,6 +183,7 @@ class Runner:
         except BlobsUnavailableError as error:
             log.warning("study %s waits: %s", study.id, error, extra={"study_id": study.id})
             self._blobs_away, self._claim_at = True, time.monotonic() + AWAY_SECONDS
+            self._unread.add(study.id)
             self._drop(study.id)
             self._write(self._store.release, study.id, study.lease_number)
         except Exception as error:
@@ -180,11 +197,16 @@ class Runner:
         except KeyError:
             sentence = "the dataset's data is gone from the blob store; upload the files again"
             raise RuntimeError(sentence) from None
+        except PermissionError:
+            raise  # nothing that passes
+        except OSError as error:  # of a folder too: a disk's fault, or too many open files
+            raise BlobsUnavailableError(f"the dataset's data cannot be read: {error}") from error
 
     def _renew(self) -> None:
         if time.monotonic() < self._renew_at:
             return
         self._renew_at = time.monotonic() + min(1.0, self._lease_seconds / 3)
+        self._keeper.renewed()
         for study_id, lease in list(self._held.items()):
             word = _insist(partial(self._store.renew, study_id, lease, self._lease_seconds))
             if word == "ok":

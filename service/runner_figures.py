@@ -60,8 +60,9 @@ class Board:
 
         def work(session: Session) -> list[RunnerSeen]:
             now = session.scalar(select(clock())) or 0.0
-            alive = select(RunnerRow).where(RunnerRow.seen > now - GONE_SECONDS).order_by(RunnerRow.name)
-            return [RunnerSeen(row.name, now - row.seen, row.figures) for row in session.scalars(alive)]
+            lately = RunnerRow.seen.between(now - GONE_SECONDS, now + GONE_SECONDS)  # the clock may be put back
+            alive = select(RunnerRow).where(lately).order_by(RunnerRow.name)
+            return [RunnerSeen(row.name, max(0.0, now - row.seen), row.figures) for row in session.scalars(alive)]
 
         return transact(self._reader, work)
 

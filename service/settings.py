@@ -49,6 +49,7 @@ class Settings(BaseSettings):
         default=100, gt=0, description="studies of one key that wait or run, unless the key says so"
     )
     max_studies: int = Field(default=10_000, gt=0, description="studies kept for one key, unless the key says so")
+    max_datasets: int = Field(default=1000, gt=0, description="datasets kept for one key")
     requests_per_minute: int = Field(
         default=1200, gt=0, description="of one key at one API process, unless the key says so"
     )
@@ -63,7 +64,9 @@ class Settings(BaseSettings):
     )
     webhook_attempts: int = Field(default=8, gt=0, description="after which a webhook is given up")
     webhook_pause_seconds: float = Field(
-        default=5.0, gt=0, description="before a webhook's second attempt; four times as long before each next one"
+        default=5.0,
+        gt=0,
+        description="before a webhook's second attempt; four times as long before each next one, at most six hours",
     )
 
     log_format: Literal["auto", "json", "text"] = Field(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Literal, TypeVar
 
@@ -21,7 +21,7 @@ from service.cursors import position
 from service.database import current_version, mismatch, writing
 from service.filters import DatasetFilter, StudyFilter
 from service.records import ClaimedStudy, Dataset, Page, StoredSignal, Study, Title
-from service.store_asks import Terms
+from service.store_asks import Request, Terms
 from service.transactions import transact
 from service.trial_records import Trial
 from vi3nr.signals import Signal
@@ -106,6 +106,10 @@ class Store:
         """The dataset that this content made for this owner, or None."""
         return self._read(lambda session: store_datasets.by_content(session, _owned(content_hash, owner)))
 
+    def count_datasets(self, owner: str) -> int:
+        """How many datasets a key has."""
+        return self._read(lambda session: store_datasets.count(session, owner))
+
     def datasets(
         self, limit: int = 50, cursor: str | None = None, wanted: DatasetFilter = DatasetFilter()
     ) -> Page[Dataset]:
@@ -125,38 +129,26 @@ class Store:
         fingerprint: str | None = None,
         kinship: str | None = None,
         terms: Terms = Terms(),
+        reuse: bool = False,
     ) -> Study:
         """Queue a study under ``plan.study_id`` (see ``new_id``). ``request`` is the client's, shown back to
         it; by the two marks (``service.kinship``) it is found again.
 
-        Raises QuotaError and KeyReusedError; the study that an Idempotency-Key has made is given instead of another.
+        Raises QuotaError, KeyReusedError and UnknownDatasetError; the study that an Idempotency-Key has made is given
+        instead of another, and with ``reuse`` the one that is there by the same fingerprint.
         """
-
-        def work(session: Session) -> Study:
-            store_asks.wait_turn(session, terms.owner)
-            study = store_asks.replayed(session, terms)
-            if study is None:
-                store_asks.check_quotas(session, terms)
-                marks = (fingerprint, kinship)
-                study = store_studies.add(session, plan, dataset_id, request, warnings, marks, terms.owner)
-                store_asks.attach(session, study.id, terms)
-            return study
-
-        return self._write(work)
+        asked = Request(plan, dataset_id, request, warnings, (fingerprint, kinship), reuse)
+        return self._write(lambda session: store_asks.ask(session, asked, terms))
 
     def replayed_study(self, terms: Terms) -> Study | None:
         """The study that an Idempotency-Key has made. Raises KeyReusedError."""
         return self._read(lambda session: store_asks.replayed(session, terms))
 
-    def join_study(self, study_id: str, terms: Terms) -> None:
-        """Note the Idempotency-Key and the webhook of a request that is answered with a study that was there."""
-
-        def work(session: Session) -> None:
-            store_asks.wait_turn(session, terms.owner)
-            if store_asks.replayed(session, terms) is None:
-                store_asks.attach(session, study_id, terms)
-
-        self._write(work)
+    def join_study(self, study_id: str, terms: Terms) -> bool:
+        """Note the Idempotency-Key and the webhook of a request that is answered with a study that was there; False if
+        that was deleted since. Raises QuotaError and KeyReusedError.
+        """
+        return self._write(lambda session: store_asks.join(session, study_id, terms))
 
     def same_study(self, fingerprint: str, owner: str = "") -> Study | None:
         """The newest study of the same request and owner that is queued, running or completed."""
@@ -202,20 +194,34 @@ class Store:
         return self._write(lambda session: store_deletes.study(session, study_id))
 
     def delete_dataset(self, dataset_id: str) -> Literal["deleted", "used", "unknown"]:
-        """Delete a dataset that no study refers to. Its blobs are the caller's to remove: see ``blob_used``."""
+        """Delete a dataset that no study refers to. Its blobs are the caller's to forget."""
         return self._write(lambda session: store_deletes.dataset(session, dataset_id))
 
-    def blob_used(self, blob_key: str) -> bool:
-        """Whether anything that is stored refers to a blob."""
-        return self._read(lambda session: store_deletes.blob_used(session, blob_key))
+    def forget_signals(self, blob_keys: Collection[str], forget: Callable[[str], None]) -> None:
+        """Call ``forget`` with each of these blobs that no dataset names. Who adds a dataset meanwhile waits, and
+        has to look afterwards whether its blobs are there.
+        """
+
+        def work(session: Session) -> None:
+            for key in store_deletes.unused_signals(session, blob_keys):
+                forget(key)
+
+        self._write(work)
+
+    def forget_keepsake(self, blob_key: str, forget: Callable[[str], None]) -> None:
+        """Call ``forget`` with this blob if no study's answer names it."""
+        if not self._read(lambda session: store_deletes.keepsake_used(session, blob_key)):
+            forget(blob_key)
 
     # Studies, as the runner that holds the lease works on them
 
-    def claim(self, owner: str, lease_seconds: float, *, only: str | None = None) -> ClaimedStudy | None:
+    def claim(
+        self, owner: str, lease_seconds: float, *, only: str | None = None, but: Collection[str] = ()
+    ) -> ClaimedStudy | None:
         """Take the study that has waited longest, or one whose runner has let its lease run out;
-        with ``only`` that study or none.
+        with ``only`` that study or none, and none of ``but``.
         """
-        return self._write(lambda session: store_leases.claim(session, owner, lease_seconds, only))
+        return self._write(lambda session: store_leases.claim(session, owner, lease_seconds, only, but))
 
     def renew(self, study_id: str, lease_number: int, lease_seconds: float) -> Literal["ok", "cancelling", "lost"]:
         """Hold on to a study for that long from now; what its row says: go on, stop, or drop it."""

@@ -2,20 +2,25 @@
 
 A study's trials lie in Optuna's tables, which know no cascade: they are emptied here, children first. Its tables and
 columns are declared in ``TABLES`` and pinned by a test against the installed Optuna.
+
+Blobs are shared: the same signal of two datasets is kept once. What nothing names any more is forgotten inside a
+transaction during which no dataset is added, so that none can come to name it meanwhile.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Literal
 
-from sqlalchemy import Integer, Select, Text, cast, column, delete, inspect, select, table
+from sqlalchemy import JSON, Integer, Select, column, delete, func, inspect, select, table, true
 from sqlalchemy.orm import Session
 
+from service.database import BLOBS_LOCK, exclude
 from service.models import DatasetRow, IdempotencyRow, RunRow, StudyRow, WebhookRow
 from service.states import StudyState
 from service.trial_records import STUDIES, TRIALS, optuna_name
 
-__all__ = ["TABLES", "blob_used", "dataset", "study"]
+__all__ = ["TABLES", "dataset", "keepsake_used", "study", "unused_signals"]
 
 HELD = (StudyState.RUNNING, StudyState.CANCELLING)
 OF_A_TRIAL = tuple(
@@ -57,12 +62,20 @@ def dataset(session: Session, dataset_id: str) -> Literal["deleted", "used", "un
     return "deleted"
 
 
-def blob_used(session: Session, blob_key: str) -> bool:
-    """Whether a dataset, or a study's result, names a blob."""
-    words = f"%{blob_key}%"
-    dataset_names = select(DatasetRow.id).where(cast(DatasetRow.signals, Text).like(words))
-    result_names = select(StudyRow.id).where(cast(StudyRow.result, Text).like(words))
-    return any(session.scalar(query.limit(1)) is not None for query in (dataset_names, result_names))
+def unused_signals(session: Session, blob_keys: Collection[str]) -> set[str]:
+    """Those of the blobs that no dataset names; until the end of the transaction none is added."""
+    exclude(session, BLOBS_LOCK)
+    elements = "json_array_elements" if session.get_bind().dialect.name == "postgresql" else "json_each"
+    signal = getattr(func, elements)(DatasetRow.signals).table_valued(column("value", JSON))
+    named = signal.c.value["blob_key"].as_string()
+    found = select(named).select_from(DatasetRow).join(signal, true()).where(named.in_(blob_keys)).distinct()
+    return set(blob_keys) - set(session.scalars(found))
+
+
+def keepsake_used(session: Session, blob_key: str) -> bool:
+    """Whether a study's result names a blob."""
+    named = select(StudyRow.id).where(StudyRow.result["keepsake"].as_string() == blob_key)
+    return session.scalar(named.limit(1)) is not None
 
 
 def _trials(session: Session, names: list[str]) -> None:

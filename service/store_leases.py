@@ -9,7 +9,7 @@ leases early, and a lease that ends further ahead than any can has been left beh
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Update, and_, func, or_, select, update
@@ -52,7 +52,9 @@ CLAIMS = {
 }
 
 
-def claim(session: Session, owner: str, lease_seconds: float, only: str | None) -> ClaimedStudy | None:
+def claim(
+    session: Session, owner: str, lease_seconds: float, only: str | None, but: Collection[str]
+) -> ClaimedStudy | None:
     """Take the study that has waited longest: a queued one, or one whose lease has run out. None if there is
     none.
     """
@@ -62,7 +64,7 @@ def claim(session: Session, owner: str, lease_seconds: float, only: str | None) 
     claimable = or_(StudyRow.state == StudyState.QUEUED, and_(StudyRow.state.in_(HELD), let_go))
     candidate = (
         select(StudyRow.id, StudyRow.state, StudyRow.lease_number)
-        .where(claimable)
+        .where(claimable, StudyRow.id.not_in(but))
         .order_by(StudyRow.created, StudyRow.id)
         .limit(1)
         .with_for_update(skip_locked=True)  # PostgreSQL; SQLite's writers queue
@@ -99,6 +101,7 @@ def renew(
     kept = (
         update(StudyRow)
         .where(StudyRow.id == study_id, StudyRow.lease_number == lease_number, StudyRow.state.in_(HELD))
+        .where(StudyRow.lease_owner.is_not(None))  # one that was being cancelled and was given back keeps its number
         .values(lease_until=clock() + lease_seconds)
     )
     if not changed(session, kept):
@@ -120,9 +123,9 @@ def fence(study_id: str, lease_number: int) -> Callable[[Connection], bool]:
 
 def release(session: Session, study_id: str, lease_number: int) -> None:
     """Give a study back: a running one waits again, one that is being cancelled can be claimed at once."""
-    given_back: dict[str, Any] = {"lease_owner": None, "lease_until": clock()}
-    if not changed(session, _held(transition("release", study_id), lease_number).values(given_back)):
-        _write(session, study_id, lease_number, given_back)
+    waits: dict[str, Any] = {"lease_owner": None, "lease_until": clock(), "given_back": StudyRow.given_back + 1}
+    if not changed(session, _held(transition("release", study_id), lease_number).values(waits)):
+        _write(session, study_id, lease_number, waits)
 
 
 def record_run(session: Session, study_id: str, lease_number: int, run: Run) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import CursorResult, Update, func, select, update
+from sqlalchemy import CursorResult, Update, bindparam, func, select, update
 from sqlalchemy.orm import Session, defer
 
 from service.cursors import Position, page_of
@@ -87,9 +87,12 @@ def kin(session: Session, kinship: str, owner: str, limit: int) -> list[Study]:
     return [study_of(row) for row in session.scalars(found.limit(limit))]
 
 
+BY_ID = select(StudyRow).where(StudyRow.id == bindparam("id")).options(defer(StudyRow.result))  # made once: asked most
+
+
 def by_id(session: Session, study_id: str) -> Study | None:
     """The study, or None."""
-    row = session.scalar(select(StudyRow).where(StudyRow.id == study_id).options(defer(StudyRow.result)))
+    row = session.scalar(BY_ID, {"id": study_id})
     return None if row is None else study_of(row)
 
 

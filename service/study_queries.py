@@ -19,10 +19,10 @@ from service.rooms import Moment, Rooms, is_id, not_found, seconds_of
 from service.schemas import StudyRequest
 from service.settings import Settings
 from service.states import StudyState
-from service.store_asks import KeyReusedError, QuotaError, Terms
+from service.store_asks import KeyReusedError, QuotaError, Terms, UnknownDatasetError
 from service.webhook_targets import webhook_target
 
-__all__ = ["IdempotencyKey", "Wanted", "asking_problems", "terms_of", "visible_study"]
+__all__ = ["IdempotencyKey", "Wanted", "asking_problems", "no_dataset", "terms_of", "visible_study"]
 
 IdempotencyKey = Annotated[
     str | None,
@@ -31,6 +31,7 @@ IdempotencyKey = Annotated[
 QUOTAS: dict[str, tuple[Kind, str]] = {
     "max_queued": ("max-queued", "studies of this key wait or run already: wait for one to end, or cancel one"),
     "max_studies": ("max-studies", "studies of this key are kept already: delete one"),
+    "webhook": ("max-webhooks", "addresses are told of this study already: leave the webhook out"),
 }
 
 
@@ -69,11 +70,20 @@ def visible_study(rooms: Rooms, caller: Caller, study_id: str) -> Study:
     return study
 
 
+def no_dataset(dataset_id: str) -> Problem:
+    """422: a request for a study names none that there is."""
+    return Problem.of_field("dataset_id", dataset_id, "there is no such dataset")
+
+
 @contextmanager
-def asking_problems(settings: Settings, key: str | None) -> Iterator[None]:
-    """A used-up quota is a 429, with Retry-After where waiting helps; an Idempotency-Key used twice is a 422."""
+def asking_problems(settings: Settings, request: StudyRequest, key: str | None) -> Iterator[None]:
+    """A used-up quota is a 429, with Retry-After where waiting helps; an Idempotency-Key used twice, and a dataset that
+    is gone, are a 422.
+    """
     try:
         yield
+    except UnknownDatasetError:
+        raise no_dataset(request.dataset_id) from None
     except KeyReusedError:
         message = "was used for another request: take a new one"
         raise Problem.of_field("Idempotency-Key", key, message, kind="idempotency-key-reused") from None

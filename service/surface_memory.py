@@ -1,6 +1,7 @@
 """What searches have learned, kept as long as it is true: to fit a surface takes up to seconds.
 
-One thread fits, one surface after the other, so that others can be answered meanwhile. An ended study is fitted once;
+One thread fits, one surface after the other, so that others can be answered meanwhile; of those that wait for it there
+are so many and no more, for each holds one of the threads that answer. An ended study is fitted once;
 of a running one the last surface is answered, and a newer one begun when it has grown old.
 """
 
@@ -13,6 +14,7 @@ from collections import OrderedDict
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
+from service.problems import busy
 from service.records import Study
 from service.states import FINISHED
 from service.surfaces import Learned, Learning
@@ -20,6 +22,7 @@ from service.surfaces import Learned, Learning
 __all__ = ["SurfaceMemory"]
 
 MOST_KEPT = 32  # of families; each has up to ``trial_records.MOST_OBSERVED`` trials
+MOST_WAITING = 16  # of the 40 threads that answer
 OLD_SECONDS = 5.0
 OLD_TIMES = 20.0  # as long as the fit took, at least: a twentieth of a core is spent on a study that is watched
 log = logging.getLogger(__name__)
@@ -40,9 +43,13 @@ class SurfaceMemory:
         self._kept: OrderedDict[tuple[str, str], _Kept] = OrderedDict()
         self._under_way: dict[tuple[str, str, bool], Future[Learned]] = {}
         self._fitting = ThreadPoolExecutor(1, "surfaces")
+        self._turns = threading.Semaphore(MOST_WAITING)
 
     def of(self, study: Study, family: str) -> Learned:
-        """Of an ended study all that there is; of a running one what was learned lately."""
+        """Of an ended study all that there is; of a running one what was learned lately.
+
+        Raises Problem: 503 where too many wait for a fit.
+        """
         ended = study.state in FINISHED
         with self._lock:
             kept = self._kept.get((study.id, family))
@@ -51,8 +58,15 @@ class SurfaceMemory:
             enough = kept is not None and kept.ended >= ended
             if kept is not None and enough and (kept.ended or time.monotonic() < kept.stale_at):
                 return kept.learned
+            if not enough and not self._turns.acquire(blocking=False):
+                raise busy("too many surfaces are being fitted")
             fit = self._begin(study, family, ended)
-        return kept.learned if kept is not None and enough else fit.result()
+        if kept is not None and enough:
+            return kept.learned
+        try:
+            return fit.result()
+        finally:
+            self._turns.release()
 
     def close(self) -> None:
         """Begin no fit any more."""

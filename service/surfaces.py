@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, Field
 
+from service.objectives import decibel, objective_of
+from service.plans import asked_scale
 from service.records import Study
+from service.schemas import ActivationRequest
 from service.store import Store
 from vi3nr.activations import activation, family_of
 from vi3nr.theory import stable_sigma_p
-from workers.objective import Objective
-from workers.response import response_surface
+from workers.plan import Range
+from workers.response import Theory, response_surface
 from workers.response_data import AxisRange, Observation, ResponseSurface
 
 __all__ = [
     "FamilySurface",
     "Learned",
     "Learning",
+    "Own",
     "SurfaceAnswer",
-    "decibel",
+    "fixed_sigma_a",
     "learn",
-    "objective_of",
+    "own_sigma_p",
     "surface_answer",
     "theory_of",
 ]
@@ -62,38 +66,60 @@ def surface_answer(learned: Learning, study: Study) -> SurfaceAnswer:
     return SurfaceAnswer(study_id=study.id, unit=objective_of(study).unit, families=families)
 
 
-def learn(store: Store, study: Study, family: str, *, theory_plane: bool = False) -> Learned:
-    """Fitted to the trials that have finished by now: seconds of work with hundreds of them. ``theory_plane`` as
-    ``response_surface`` has it.
-    """
+def learn(store: Store, study: Study, family: str) -> Learned:
+    """Fitted to the trials that have finished by now: seconds of work with hundreds of them."""
     axes, trials = store.observed(study, family)
     surface = response_surface(
-        axes, trials, decibel=decibel(study), theory=theory_of(study, family), theory_plane=theory_plane
+        axes, trials, decibel=decibel(study), theory=theory_of(study, family), sigma_a=fixed_sigma_a(study, family)
     )
     return Learned(axes, trials, surface)
 
 
-def objective_of(study: Study) -> Objective:
-    """What a study maximises, as far as units need it."""
-    asked = study.request.get("objective", "fit")
-    name = asked["name"] if isinstance(asked, Mapping) else asked
-    return Objective(name, target=asked["target"]) if name == "steps_to_target" else Objective()
+@dataclass(frozen=True)
+class Own:
+    """The theory's own sigma_p at one scale, None where it has none, and what kind of answer that is."""
+
+    sigma_a: float
+    sigma_p: float | None
+    kind: str
 
 
-def decibel(study: Study) -> float:
-    """What 1 dB is in units of the study's score."""
-    return objective_of(study).in_units(1.0, study.request.get("training", {}).get("steps", 1))
-
-
-def theory_of(study: Study, family: str) -> tuple[float, str] | None:
-    """The theory's rho = sigma_p / sigma_a and its kind; None where it has none or the family has no scale."""
+def own_sigma_p(study: Study, family: str, sigma_a: float | None = None) -> Own:
+    """At this scale; None: at the one that the study fixes, or a customary one."""
     cls = family_of(family)
-    asked = {one["family"]: one.get("parameters", {}) for one in study.request.get("activations", ())}
-    parameters: Mapping[str, Any] = asked.get(family, {})
+    scale = sigma_a or fixed_sigma_a(study, family) or cls.customary_sigma_a[0]
+    parameters = _asked(study, family).get("parameters", {})
     rest = {name: value for name, value in parameters.items() if name not in cls.scale_names()}
     try:
-        phi = activation(family, cls.customary_sigma_a[0], **rest)
-        stable = stable_sigma_p(phi)
-    except ArithmeticError:  # a formula without moments
+        stable = stable_sigma_p(activation(family, scale, **rest))
+    except ArithmeticError:
+        return Own(scale, None, "unknown")  # a formula without moments
+    return Own(scale, stable.sigma_p, stable.kind)
+
+
+def theory_of(study: Study, family: str) -> Theory:
+    """The stable sigma_p at a scale and its kind; None where there is none, or a formula has no moments."""
+
+    def at(sigma_a: float) -> tuple[float, str] | None:
+        own = own_sigma_p(study, family, sigma_a)
+        return None if own.sigma_p is None else (own.sigma_p, own.kind)
+
+    return at
+
+
+def fixed_sigma_a(study: Study, family: str) -> float | None:
+    """The scale that a study asked for as one number, by whatever name, or that of a family that has none to choose;
+    None where it is searched.
+    """
+    asked, cls = ActivationRequest.model_validate(_asked(study, family)), family_of(family)
+    scale = asked_scale(asked)
+    named = scale is not None or any(name in asked.parameters for name in cls.scale_names())
+    if isinstance(scale, Range) or (cls.has_scale and not named):
         return None
-    return None if stable.sigma_p is None else (stable.sigma_p / phi.sigma_a, stable.kind)
+    return activation(family, scale, **asked.parameters).sigma_a
+
+
+def _asked(study: Study, family: str) -> Mapping[str, Any]:
+    """The study's request for one family."""
+    families: Iterable[Mapping[str, Any]] = study.request.get("activations", ())
+    return next((one for one in families if one["family"] == family), {"family": family})

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import base64
 import json
-from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 from weakref import WeakSet
 
 from sqlalchemy import (
@@ -24,8 +24,7 @@ from sqlalchemy import (
     Row,
     Select,
     String,
-    Subquery,
-    TableClause,
+    bindparam,
     cast,
     column,
     func,
@@ -33,7 +32,10 @@ from sqlalchemy import (
     select,
     table,
 )
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
 from service.cursors import BadCursorError
 from service.records import Page, Study
@@ -71,12 +73,39 @@ REPORTS = table(
 )
 TABLES = (STUDIES, TRIALS, VALUES, PARAMS, ATTRIBUTES, REPORTS)
 _BEGUN: WeakSet[Engine] = WeakSet()  # engines of databases where they have been seen
+TOLD = ("attempt", "bias_first", "note", "order", "seconds", "sigma_a", "sigma_p", "sigma_p_first")  # of the attributes
 MOST_OBSERVED = 400  # trials that a surface is fitted through: the newest
+
+
+class _Spelled(FunctionElement[str]):
+    """An SQL function that each database has under another name."""
+
+    type = String()
+    spellings: ClassVar[dict[str, str]]
+
+
+@compiles(_Spelled)
+def _spell(element: _Spelled, compiler: SQLCompiler, **options: Any) -> str:
+    return element.spellings[compiler.dialect.name].format(compiler.process(element.clauses, **options))
+
+
+class object_of(_Spelled):  # noqa: N801 -- it reads as the SQL function that it is
+    """A JSON object of all keys and values of a group."""
+
+    inherit_cache = True
+    spellings: ClassVar[dict[str, str]] = {"sqlite": "json_group_object({})", "postgresql": "json_object_agg({})"}
+
+
+class exact(_Spelled):  # noqa: N801 -- likewise
+    """A number as a text that is read as the same number: in JSON SQLite would round it to 15 digits."""
+
+    inherit_cache = True
+    spellings: ClassVar[dict[str, str]] = {"sqlite": "printf('%!.17g', {})", "postgresql": "CAST({} AS TEXT)"}
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One trial of one family. ``attributes`` are what the search wrote down with it.
+    """One trial of one family. ``attributes`` are what the search wrote down with it, of what is ``TOLD``.
 
     Optuna records times in the local time of the runner; they are read as the local time of this process.
     """
@@ -92,6 +121,34 @@ class Trial:
     trial_id: int = 0
 
 
+def _page() -> Select[Any]:
+    """The SELECT of a page, made once: its trials with their values and, as two texts, their parameters and attributes,
+    for a page has a thousand of these.
+
+    All that belongs to a trial is looked up trial by trial: a join may read what all trials have. The page is told by a
+    few bound values: a list of all its ids takes longer to write than to find.
+    """
+    chosen = (
+        select(TRIALS, STUDIES.c.study_name)
+        .join(STUDIES, STUDIES.c.study_id == TRIALS.c.study_id)
+        .where(STUDIES.c.study_name.in_(bindparam("names", expanding=True)), TRIALS.c.trial_id > bindparam("after"))
+        .order_by(TRIALS.c.trial_id)
+        .limit(bindparam("count"))
+        .subquery()
+    )
+    searched = select(object_of(PARAMS.c.param_name, exact(PARAMS.c.param_value)))
+    words = select(object_of(ATTRIBUTES.c.key, ATTRIBUTES.c.value_json)).where(ATTRIBUTES.c.key.in_(TOLD))
+    texts = [
+        cast(found.where(of.c.trial_id == chosen.c.trial_id).scalar_subquery(), String).label(name)
+        for name, found, of in (("searched", searched, PARAMS), ("words", words, ATTRIBUTES))
+    ]
+    value = select(VALUES.c.value).where(VALUES.c.trial_id == chosen.c.trial_id, VALUES.c.objective == 0)
+    return select(chosen, value.scalar_subquery().label("value"), *texts).order_by(chosen.c.trial_id)
+
+
+PAGE = _page()
+
+
 def optuna_name(study_id: str, family: str) -> str:
     """What Optuna and its dashboard call the search of one family."""
     return f"{study_id} {family}"
@@ -103,22 +160,11 @@ def page(session: Session, study: Study, limit: int, cursor: str | None) -> Page
     if not _begun(session):
         return Page((), None)
     names = {optuna_name(study.id, family): family for family in study.families}
-    chosen = _chosen(tuple(names), after, limit + 1)
-    rows = session.execute(_with_values(chosen)).all()
+    rows = session.execute(PAGE, {"names": list(names), "after": after, "count": limit + 1}).all()
     shown = rows[:limit]
-    ids = [row.trial_id for row in shown]
-    parameters: dict[int, dict[str, float]] = defaultdict(dict)  # a trial asked for since the first SELECT is in it too
-    for trial_id, name, value in session.execute(_of(chosen, PARAMS, "param_name", "param_value")).all():
-        parameters[trial_id][name] = value
-    attributes: dict[int, dict[str, Any]] = defaultdict(dict)
-    words = session.execute(_of(chosen, ATTRIBUTES, "key", "value_json")).all()
-    told = json.loads(f"[{','.join(word for _, _, word in words)}]")  # at once: there are a thousand on a page
-    for (trial_id, key, _), value in zip(words, told, strict=True):
-        attributes[trial_id][key] = value
-    items = tuple(
-        _trial(row, names[row.study_name], parameters[row.trial_id], attributes[row.trial_id]) for row in shown
-    )
-    return Page(items, _cursor(ids[-1]) if len(rows) > limit else None)
+    told = zip(shown, _objects(row.searched for row in shown), _told([row.words for row in shown]), strict=True)
+    items = tuple(_trial(row, names[row.study_name], searched, words) for row, searched, words in told)
+    return Page(items, _cursor(shown[-1].trial_id) if len(rows) > limit else None)
 
 
 def observed(session: Session, study: Study, family: str) -> tuple[tuple[AxisRange, ...], tuple[Observation, ...]]:
@@ -171,40 +217,26 @@ def _word(state: str) -> str:
     return "failed" if state == "FAIL" else state.lower()
 
 
-def _chosen(names: tuple[str, ...], after: int, limit: int) -> Subquery:
-    """The trials of a page, by a few bound values: a list of all their ids takes longer to write than to find."""
-    return (
-        select(TRIALS, STUDIES.c.study_name)
-        .join(STUDIES, STUDIES.c.study_id == TRIALS.c.study_id)
-        .where(STUDIES.c.study_name.in_(names), TRIALS.c.trial_id > after)
-        .order_by(TRIALS.c.trial_id)
-        .limit(limit)
-        .subquery()
-    )
+def _objects(texts: Iterable[str | None]) -> list[dict[str, str]]:
+    """Objects of JSON, read at once."""
+    found: list[dict[str, str]] = json.loads(f"[{','.join(text or '{}' for text in texts)}]")
+    return found
 
 
-def _with_values(chosen: Subquery) -> Select[Any]:
-    """The page first, its values then: joined the other way round, every trial of the study may be looked up."""
-    return (
-        select(chosen, VALUES.c.value)
-        .outerjoin(VALUES, (VALUES.c.trial_id == chosen.c.trial_id) & (VALUES.c.objective == 0))
-        .order_by(chosen.c.trial_id)
-    )
+def _told(words: list[str | None]) -> list[dict[str, Any]]:
+    """The attributes of a page's trials, given objects of JSON in JSON; read at once too."""
+    objects = _objects(words)
+    values = iter(json.loads(f"[{','.join(value for each in objects for value in each.values())}]"))
+    return [{key: next(values) for key in each} for each in objects]
 
 
-def _of(chosen: Subquery, several: TableClause, name: str, value: str) -> Select[Any]:
-    """``(trial_id, name, value)`` of a page's trials, from a table that has several of these for each."""
-    columns = (several.c[which] for which in ("trial_id", name, value))
-    return select(*columns).join(chosen, chosen.c.trial_id == several.c.trial_id)
-
-
-def _trial(row: Row[Any], family: str, parameters: dict[str, float], attributes: dict[str, Any]) -> Trial:
+def _trial(row: Row[Any], family: str, searched: dict[str, str], attributes: dict[str, Any]) -> Trial:
     return Trial(
         family=family,
         number=row.number,
         state=_word(row.state),
         score=row.value,
-        parameters=parameters,
+        parameters={name: float(text) for name, text in searched.items()},
         attributes=attributes,
         started=_utc(row.datetime_start),
         finished=_utc(row.datetime_complete),

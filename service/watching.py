@@ -35,29 +35,25 @@ class Watchers:
     def __init__(self, most: int) -> None:
         self._most, self._lock = most, threading.Lock()
         self._count: Counter[str] = Counter()
-        self.closing = threading.Event()
-
-    def check(self, owner: str) -> None:
-        """Raises Problem: 429 where as many wait as may."""
-        count = self._count[owner]
-        if count >= self._most:
-            message = f"the limit is {self._most}, and so many requests of this key wait or stream already"
-            raise Problem.of_field("max_watchers", count, message, 429, headers={"Retry-After": "5"}, kind="watchers")
+        self.closing = False  # no event: a signal's handler sets it, perhaps amid another one's, and may take no lock
 
     @contextmanager
     def counted(self, owner: str) -> Iterator[None]:
-        """While the block runs another one waits."""
-        self._add(owner, 1)
+        """While the block runs another one waits. Raises Problem: 429 where as many wait as may."""
+        with self._lock:
+            count = self._count[owner]
+            if count < self._most:
+                self._count[owner] += 1
+        if count >= self._most:
+            message = f"the limit is {self._most}, and so many requests of this key wait or stream already"
+            raise Problem.of_field("max_watchers", count, message, 429, headers={"Retry-After": "5"}, kind="watchers")
         try:
             yield
         finally:
-            self._add(owner, -1)
-
-    def _add(self, owner: str, number: int) -> None:
-        with self._lock:
-            self._count[owner] += number
-            if not self._count[owner]:
-                del self._count[owner]
+            with self._lock:
+                self._count[owner] -= 1
+                if not self._count[owner]:
+                    del self._count[owner]
 
 
 async def wait_for_change(
@@ -68,7 +64,7 @@ async def wait_for_change(
     while True:
         study = await run_in_threadpool(look)
         left = until - time.monotonic()
-        if study is None or study.state in FINISHED or not seen(study) or left <= 0 or watchers.closing.is_set():
+        if study is None or study.state in FINISHED or not seen(study) or left <= 0 or watchers.closing:
             return study
         await asyncio.sleep(min(pause, left))
 
@@ -78,7 +74,7 @@ async def study_events(
 ) -> AsyncIterator[bytes]:
     """Server-sent events: the study whenever it has changed, ``event: finished`` at its end, then no more."""
     quiet_since = time.monotonic()
-    while not watchers.closing.is_set():
+    while not watchers.closing:
         study = await run_in_threadpool(look)
         if study is None:
             yield format_sse_event(event="deleted", data_str="{}")

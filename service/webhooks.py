@@ -23,7 +23,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from service.outbox import Letter, Outbox
+from service.outbox import LONGEST_PAUSE, Letter, Outbox
 from service.settings import Settings
 from service.webhook_targets import address_of
 
@@ -60,6 +60,9 @@ class Postman:
             except SQLAlchemyError:
                 log.warning("webhooks wait: the database cannot be used")
                 pause = TROUBLE_SECONDS
+            except Exception:  # nobody would notice that the thread has ended
+                log.exception("webhooks wait")
+                pause = TROUBLE_SECONDS
 
     def round(self) -> int:
         """Send what is due now, and say how many that were."""
@@ -73,7 +76,7 @@ class Postman:
         try:
             status = post(letter, private=self._settings.webhook_private_addresses)
             error = None if 200 <= status < 300 else f"it answered {status}"
-        except (OSError, http.client.HTTPException, ValueError) as found:
+        except Exception as found:  # no thread for the deadline, an answer that is none, a connection cut amid a read
             error = f"{type(found).__name__}: {found}"
         if error is None:
             self._outbox.delivered(letter)
@@ -81,7 +84,7 @@ class Postman:
             return
         again = None
         if letter.attempt < self._settings.webhook_attempts:
-            again = self._settings.webhook_pause_seconds * 4.0 ** (letter.attempt - 1)
+            again = min(LONGEST_PAUSE, self._settings.webhook_pause_seconds * 4.0 ** (letter.attempt - 1))
         self._outbox.failed(letter, error, again)
         outlook = "it is given up" if again is None else f"again in {again:.0f} s"
         log.warning(

@@ -7,9 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from sqlalchemy import Engine, text
 
 from service.database import make_engine
+
+settings.register_profile("unhurried", settings.default, deadline=None)  # no test hangs on a machine's speed
+settings.load_profile("unhurried")
 
 
 @pytest.fixture(scope="session")

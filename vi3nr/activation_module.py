@@ -7,9 +7,11 @@ from torch import Tensor, nn
 
 from vi3nr.config import Encoding
 from vi3nr.encoding import encoding_frequencies, features_of
-from vi3nr.families import Activation
+from vi3nr.families import Activation, require_activation
 
-__all__ = ["ActivationModule", "EncodingModule"]
+__all__ = ["ActivationModule", "EncodingModule", "require_octaves"]
+
+HALF_OCTAVES = 16  # float16 ends below 2^16
 
 
 class ActivationModule(nn.Module):
@@ -17,6 +19,7 @@ class ActivationModule(nn.Module):
 
     def __init__(self, activation: Activation) -> None:
         super().__init__()
+        require_activation(activation)
         self.activation = activation
 
     def forward(self, x: Tensor) -> Tensor:
@@ -27,6 +30,15 @@ class ActivationModule(nn.Module):
     def extra_repr(self) -> str:
         """What ``print(module)`` shows."""
         return repr(self.activation)
+
+
+def require_octaves(encoding: Encoding, dtype: torch.dtype) -> None:
+    """Raise ValueError where 2^k of the highest octave is an infinity in this dtype."""
+    if encoding.kind == "fourier" and encoding.frequencies > HALF_OCTAVES and dtype == torch.float16:
+        raise ValueError(
+            f"a fourier encoding in float16 has at most {HALF_OCTAVES} frequencies, got {encoding.frequencies}; "
+            "2^16 is an infinity there, so use bfloat16 or float32"
+        )
 
 
 class EncodingModule(nn.Module):
@@ -44,7 +56,10 @@ class EncodingModule(nn.Module):
         self.register_buffer("frequencies", drawn, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The features, same dtype."""
+        """The features, same dtype. Raises ValueError for another number of axes, or octaves beyond the dtype."""
+        if x.ndim == 0 or x.shape[-1] != self.encoding.in_dim:
+            raise ValueError(f"coordinates must be of shape (..., {self.encoding.in_dim}), got {tuple(x.shape)}")
+        require_octaves(self.encoding, x.dtype)
         features: Tensor = features_of(x, self.frequencies, self.encoding.identity, torch)
         return features
 

@@ -11,6 +11,7 @@ from vi3nr.families_bumps import Gabor, Laplacian, MultiQuadratic, Quadratic, Su
 from vi3nr.families_plain import Gelu, LeakyRelu, Relu, Sigmoid, Silu, Softplus, Tanh
 from vi3nr.families_waves import ExpSin, Finer, Hosc
 from vi3nr.formula import formula_family, is_formula
+from vi3nr.scalars import finite_number
 
 __all__ = ["Activation", "activation", "families", "family_of", "register_family"]
 
@@ -90,11 +91,12 @@ def activation(family: str, sigma_a: float | None = None, **parameters: float) -
 
 def _from_name(family: str, name: str, value: float, constant: float, power: int, sigma_a: float | None) -> float:
     """The scale that another name stands for; where two are given they must agree, and the first is kept as it is."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value <= 0.0:
+    number = finite_number(value)
+    if number is None or number <= 0.0:
         raise ValueError(f"{name} of {family} must be a positive finite number, got {value!r}")
-    scale = constant / value if power < 0 else constant * value
+    scale = constant / number if power < 0 else constant * number
     if sigma_a is None:
         return scale
-    if not math.isclose(scale, sigma_a, rel_tol=AGREE):
+    if finite_number(sigma_a) is None or not math.isclose(scale, sigma_a, rel_tol=AGREE):
         raise ValueError(f"{family} got sigma_a {sigma_a!r} and {name} {value!r}, which means sigma_a {scale!r}")
     return sigma_a

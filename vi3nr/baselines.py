@@ -11,7 +11,8 @@ from itertools import pairwise
 
 from vi3nr.activations import family_of
 from vi3nr.config import BiasRule, Encoding, InitConfig, LayerInit
-from vi3nr.families import Activation
+from vi3nr.families import Activation, require_activation
+from vi3nr.scalars import positive_number, whole_number
 
 __all__ = [
     "BASELINE_RULES",
@@ -74,6 +75,8 @@ def baseline_config(
             other coordinates, a first_bias_bound that is not positive and finite or goes with another rule.
     """
     _check(rule, activation, widths, encoding, first_bias_bound)
+    if first_bias_bound is not None:
+        first_bias_bound = positive_number("first_bias_bound", first_bias_bound)
     normal = rule == "normal"
     layers = []
     entering = widths[0] if encoding is None else encoding.out_dim
@@ -112,20 +115,18 @@ def _check(
 ) -> None:
     if rule not in BASELINE_RULES:
         raise ValueError(f"baseline {rule!r} is unknown; choose one of {', '.join(BASELINE_RULES)}")
+    require_activation(activation)
     family = ONE_FAMILY_ONLY.get(rule, activation.family)
     if activation.family != family:
         raise ValueError(f"the baseline {rule!r} is a rule for the {family} family, got {activation.family!r}")
     if len(widths) < 2:
         raise ValueError(f"widths must name at least an input and an output, got {tuple(widths)!r}")
-    if min(widths) < 1:
-        raise ValueError(f"widths must be positive, got {tuple(widths)!r}")
+    if any((whole_number(width) or 0) < 1 for width in widths):
+        raise ValueError(f"widths must be positive integers, got {tuple(widths)!r}")
     if encoding is not None and encoding.in_dim != widths[0]:
         raise ValueError(f"the encoding is for {encoding.in_dim} coordinates, widths begin with {widths[0]}")
-    if first_bias_bound is not None:
-        if rule != "finer":
-            raise ValueError(f"first_bias_bound goes with the baseline 'finer' alone, got the rule {rule!r}")
-        if not (math.isfinite(first_bias_bound) and first_bias_bound > 0.0):
-            raise ValueError(f"first_bias_bound must be positive and finite, got {first_bias_bound!r}")
+    if first_bias_bound is not None and rule != "finer":
+        raise ValueError(f"first_bias_bound goes with the baseline 'finer' alone, got the rule {rule!r}")
 
 
 def _first_share(first: LayerInit, encoding: Encoding | None) -> BiasRule:

@@ -31,6 +31,7 @@ SCHEMA_VERSION = 1
 RULES = ("vi3nr", "pytorch_default", "xavier", "kaiming", "normal", "siren", "finer")
 # own_rule: a usual rule decides the output layer as it does the others; the rest are those of vi3nr.profile
 OUTPUT_RULES = ("same_sigma_p", "sigma_p_output", "torch_default", "zero", "own_rule")
+MOMENT_METHODS = ("closed_form", "quadrature", "monte_carlo")
 DISTRIBUTIONS = ("uniform", "normal")
 OPTIONAL_KEYS = {
     "sigma_p_output": None,
@@ -76,12 +77,12 @@ class InitConfig:
         require_choice("output", self.output, OUTPUT_RULES)
         require_choice("distribution", self.distribution, DISTRIBUTIONS)
         require_choice("bias_distribution", self.bias_distribution, DISTRIBUTIONS)
-        require_number("sigma_a", self.sigma_a, optional=False)
-        require_number("sigma_p_growth", self.sigma_p_growth, optional=False)
-        for name in ("sigma_p", "sigma_p_first", "input_second_moment", "sigma_p_output"):
-            require_number(name, getattr(self, name))
-        for name, value in self.parameters.items():
-            require_number(f"parameter {name}", value, optional=False, negative=True)
+        if self.method is not None:
+            require_choice("method", self.method, MOMENT_METHODS)
+        for name in ("sigma_a", "sigma_p_growth", "sigma_p", "sigma_p_first", "input_second_moment", "sigma_p_output"):
+            optional = name not in ("sigma_a", "sigma_p_growth")
+            object.__setattr__(self, name, require_number(name, getattr(self, name), optional=optional, zero=False))
+        object.__setattr__(self, "parameters", _checked_parameters(self.parameters))
         if (self.output == "sigma_p_output") != (self.sigma_p_output is not None):
             raise ValueError(
                 f"sigma_p_output goes with the output rule of that name and only with it, got output {self.output!r}, "
@@ -89,8 +90,14 @@ class InitConfig:
             )
         if not isinstance(self.complex_weights, bool):
             raise ValueError(f"complex_weights must be true or false, got {self.complex_weights!r}")
+        self._check_layers()
+
+    def _check_layers(self) -> None:
         if not self.layers:
             raise ValueError("layers must hold at least one layer, got none")
+        for index, layer in enumerate(self.layers):
+            parts = 2 if self.complex_weights and index > 0 else 1
+            layer.check_bounds(index, (self.distribution, self.bias_distribution), parts)
         for index, (layer, following) in enumerate(pairwise(self.layers)):
             if layer.fan_out != following.fan_in:
                 raise ValueError(
@@ -145,6 +152,8 @@ class InitConfig:
             data = json.loads(text, parse_constant=_refuse_constant)
         except json.JSONDecodeError as error:
             raise ValueError(f"the init config is not JSON: {error}") from error
+        except RecursionError:
+            raise ValueError("the init config is not JSON that can be read: it is nested too deeply") from None
         return _read_config(data)
 
     @staticmethod
@@ -167,6 +176,17 @@ class InitConfig:
             return InitConfig.from_json(text)
         except ValueError as error:
             raise ValueError(f"{url}: {error}") from error
+
+
+def _checked_parameters(parameters: Mapping[str, float]) -> dict[str, float | None]:
+    """The family's parameters as Python's numbers; ``sigma_a`` and ``family`` have fields of their own."""
+    for name in parameters:
+        if not isinstance(name, str) or name in ("sigma_a", "family"):
+            raise ValueError(f"parameters must hold the family's besides sigma_a, by name, got one called {name!r}")
+    return {
+        name: require_number(f"parameter {name}", value, optional=False, negative=True)
+        for name, value in parameters.items()
+    }
 
 
 def _refuse_constant(name: str) -> None:

@@ -8,9 +8,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from vi3nr.scalars import finite_number, whole_number
+
 __all__ = [
     "BIAS_RULES",
     "ENCODINGS",
+    "STABILITY_KINDS",
     "BiasRule",
     "Encoding",
     "LayerInit",
@@ -21,7 +24,9 @@ __all__ = [
 ]
 
 BIAS_RULES = ("zero", "stability", "like_weights", "share", "torch_default")
+STABILITY_KINDS = ("root", "several_roots", "any", "limit_at_0", "limit_at_infinity", "both_ends", "none")
 ENCODINGS = ("fourier", "random_fourier")
+SAME_BOUND = 1e-6  # relative
 MOST_OCTAVES = 32  # float32 holds a coordinate to 24 bits, so sin(2^32 pi x) says nothing of x
 
 
@@ -31,21 +36,29 @@ def require_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
         raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
 
 
-def require_number(name: str, value: object, *, optional: bool = True, negative: bool = False) -> None:
-    """Raise ValueError unless ``value`` is a finite number, or None where that is allowed."""
+def require_number(
+    name: str, value: object, *, optional: bool = True, negative: bool = False, zero: bool = True
+) -> float | None:
+    """The number as Python's own. Raises ValueError unless it is finite, of an allowed sign, or None where it may."""
     if value is None and optional:
-        return
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    number = finite_number(value)
+    if number is None:
         raise ValueError(f"{name} must be a finite number, got {value!r}")
-    if value < 0.0 and not negative:
+    if number < 0.0 and not negative:
         raise ValueError(f"{name} must not be negative, got {value!r}")
+    if number == 0.0 and not zero:
+        raise ValueError(f"{name} must be positive, got {value!r}")
+    return number
 
 
-def require_count(name: str, value: object, least: int = 1) -> None:
-    """Raise ValueError unless ``value`` is an integer of at least ``least``."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+def require_count(name: str, value: object, least: int = 1) -> int:
+    """The integer as Python's own. Raises ValueError unless it is at least ``least``."""
+    count = whole_number(value)
+    if count is None or count < least:
         kind = "a positive integer" if least == 1 else f"an integer of at least {least}"
         raise ValueError(f"{name} must be {kind}, got {value!r}")
+    return count
 
 
 @dataclass(frozen=True)
@@ -69,7 +82,7 @@ class BiasRule:
             raise ValueError(f"bias rule {self.rule!r} is unknown; choose one of {', '.join(BIAS_RULES)}")
         if (self.rule == "share") != (self.share is not None):
             raise ValueError(f"a share goes with the rule 'share' alone, got rule {self.rule!r}, share {self.share!r}")
-        require_number("bias share", self.share)
+        object.__setattr__(self, "share", require_number("bias share", self.share))
         if self.share is not None and not (0.0 <= self.share < 1.0):
             raise ValueError(f"bias share must lie in [0, 1), got {self.share!r}")
 
@@ -92,9 +105,28 @@ class LayerInit:
 
     def __post_init__(self) -> None:
         for name in ("fan_in", "fan_out"):
-            require_count(f"{name} of a layer", getattr(self, name))
+            object.__setattr__(self, name, require_count(f"{name} of a layer", getattr(self, name)))
         for name in ("weight_std", "weight_bound", "bias_std", "bias_bound", "sigma_p"):
-            require_number(f"{name} of a layer", getattr(self, name), optional=name not in ("weight_std", "bias_std"))
+            optional = name not in ("weight_std", "bias_std")
+            number = require_number(f"{name} of a layer", getattr(self, name), optional=optional)
+            object.__setattr__(self, name, number)
+
+    def check_bounds(self, index: int, distributions: tuple[str, str], parts: int) -> None:
+        """Raise ValueError where a bound says another thing than the std, which is what is drawn.
+
+        ``distributions`` are those of weights and biases; ``parts`` is 2 in a complex layer, else 1.
+        """
+        for what, distribution in zip(("weight", "bias"), distributions, strict=True):
+            std, bound = getattr(self, f"{what}_std"), getattr(self, f"{what}_bound")
+            expected = math.sqrt(3.0 / parts) * std
+            if bound is None or (distribution == "uniform" and math.isclose(bound, expected, rel_tol=SAME_BOUND)):
+                continue
+            if distribution == "normal":
+                raise ValueError(f"{what}_bound of layer {index} goes with uniform numbers only, got {bound!r}")
+            raise ValueError(
+                f"{what}_bound of layer {index} must be sqrt({3.0 / parts:g}) {what}_std = {expected!r}, as what is "
+                f"drawn follows {what}_std; got {bound!r}"
+            )
 
 
 @dataclass(frozen=True)
@@ -103,6 +135,10 @@ class Stability:
 
     sigma_p: float | None
     kind: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sigma_p", require_number("sigma_p of stability", self.sigma_p, zero=False))
+        require_choice("kind of stability", self.kind, STABILITY_KINDS)
 
 
 @dataclass(frozen=True)
@@ -126,8 +162,8 @@ class Encoding:
 
     def __post_init__(self) -> None:
         require_choice("kind of an encoding", self.kind, ENCODINGS)
-        require_count("in_dim of an encoding", self.in_dim)
-        require_count("frequencies of an encoding", self.frequencies)
+        for name in ("in_dim", "frequencies"):
+            object.__setattr__(self, name, require_count(f"{name} of an encoding", getattr(self, name)))
         if not isinstance(self.identity, bool):
             raise ValueError(f"identity of an encoding must be true or false, got {self.identity!r}")
         random = self.kind == "random_fourier"
@@ -136,9 +172,9 @@ class Encoding:
                 f"std and seed go with the encoding 'random_fourier' and only with it, got kind {self.kind!r}, "
                 f"std {self.std!r}, seed {self.seed!r}"
             )
-        require_number("std of an encoding", self.std)
+        object.__setattr__(self, "std", require_number("std of an encoding", self.std))
         if self.seed is not None:
-            require_count("seed of an encoding", self.seed, least=0)
+            object.__setattr__(self, "seed", require_count("seed of an encoding", self.seed, least=0))
         if not random and self.frequencies > MOST_OCTAVES:
             raise ValueError(
                 f"frequencies of a fourier encoding must be at most {MOST_OCTAVES}, got {self.frequencies}"

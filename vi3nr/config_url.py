@@ -98,6 +98,6 @@ def _detail(error: urllib.error.HTTPError, url: str, until: float) -> str:
     """What a service of ours says is wrong; nothing where the answer is no problem document."""
     try:
         told = json.loads(_body(error, url, CHUNK, until))["detail"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return ""
     return f": {told}" if isinstance(told, str) else ""

@@ -16,10 +16,13 @@ from dataclasses import dataclass, fields
 from types import MappingProxyType, ModuleType
 from typing import Any, ClassVar
 
-__all__ = ["ALL", "Activation", "Gaussian", "Sinc", "Sine", "UnitMoments"]
+from vi3nr.scalars import finite_number
+
+__all__ = ["ALL", "Activation", "Gaussian", "Sinc", "Sine", "UnitMoments", "require_activation"]
 
 SLOWEST_EXPONENT = -80.0  # torch.exp on a CPU is up to 15 times slower where float32 underflows, below about -87
-SINC_SERIES_BELOW = 0.5  # |u| under which sinc' is summed as a series: its closed form cancels there
+SINC_SERIES_BELOW = 0.5  # |u| under which sinc and sinc' are summed as series: sinc' as autograd has it cancels there
+SINC_SERIES = tuple((-1) ** k / math.factorial(2 * k + 1) for k in range(7, -1, -1))  # of sinc(u), in u^2
 SINC_SLOPE_SERIES = tuple((-1) ** k * 2 * k / math.factorial(2 * k + 1) for k in range(7, 0, -1))  # of sinc'(u) / u
 ALL = ("mean", "second_moment", "slope_second_moment")  # of the names that ``closed_form`` may hold
 S_OF_GAUSSIAN = 1.0 / math.sqrt(2.0)  # exp(-(s x)^2) is sigma_a = 1 / (s sqrt 2): WIRE, FINER and INCODE write s
@@ -69,11 +72,13 @@ class Activation(ABC):
 
     def __post_init__(self) -> None:
         for item in fields(self):
-            number = getattr(self, item.name)
-            if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
-                raise ValueError(f"{item.name} of {self.family} must be a finite number, got {number!r}")
+            given = getattr(self, item.name)
+            number = finite_number(given)
+            if number is None:
+                raise ValueError(f"{item.name} of {self.family} must be a finite number, got {given!r}")
             if item.name in self.positive and number <= 0.0:
-                raise ValueError(f"{item.name} of {self.family} must be positive, got {number!r}")
+                raise ValueError(f"{item.name} of {self.family} must be positive, got {given!r}")
+            object.__setattr__(self, item.name, number)
         if not self.has_scale and self.sigma_a != 1.0:
             raise ValueError(f"{self.family} has no scale: sigma_a is 1, got {self.sigma_a!r}")
 
@@ -134,6 +139,13 @@ class Activation(ABC):
     @abstractmethod
     def unit_moments(self, rho: float) -> UnitMoments:
         """The closed forms there are, for rho > 0; relative error about 1e-14."""
+
+
+def require_activation(value: object) -> None:
+    """Raise ValueError for what is no activation, such as a family's name."""
+    if not isinstance(value, Activation):
+        hint = f"; write activation({value!r})" if isinstance(value, str) else ""
+        raise ValueError(f"activation must be what vi3nr.activation gives, got {value!r}{hint}")
 
 
 @dataclass(frozen=True)
@@ -205,9 +217,11 @@ class Sinc(Activation):
     spellings = MappingProxyType({"omega": (1.0, -1), "sinc_omega": (1.0 / math.pi, -1)})
 
     def phi(self, u: Any, xp: ModuleType) -> Any:
-        one = xp.ones_like(u)
-        safe = xp.where(u == 0.0, one, u)
-        return xp.where(u == 0.0, one, xp.sin(safe) / safe)
+        far = xp.where(abs(u) < SINC_SERIES_BELOW, xp.ones_like(u), u)
+        near = 0.0
+        for coefficient in SINC_SERIES:
+            near = near * (u * u) + coefficient
+        return xp.where(abs(u) < SINC_SERIES_BELOW, near, xp.sin(far) / far)
 
     def slope(self, u: Any, xp: ModuleType) -> Any:
         far = xp.where(abs(u) < SINC_SERIES_BELOW, xp.ones_like(u), u)

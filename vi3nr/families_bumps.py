@@ -13,7 +13,7 @@ from types import MappingProxyType, ModuleType
 from typing import Any
 
 import numpy as np
-from scipy.special import erfcx, k0e
+import scipy  # its parts are loaded when they are first used
 
 from vi3nr.families import ALL, S_OF_GAUSSIAN, SLOWEST_EXPONENT, Activation, UnitMoments
 
@@ -45,8 +45,8 @@ class Laplacian(Activation):
         return -xp.sign(u) * self.phi(u, xp)
 
     def unit_moments(self, rho: float) -> UnitMoments:
-        square = float(erfcx(math.sqrt(2.0) * rho))
-        return UnitMoments(float(erfcx(math.sqrt(0.5) * rho)), square, square)
+        square = float(scipy.special.erfcx(math.sqrt(2.0) * rho))
+        return UnitMoments(float(scipy.special.erfcx(math.sqrt(0.5) * rho)), square, square)
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class MultiQuadratic(Activation):
         return -u * inverse * inverse * inverse
 
     def unit_moments(self, rho: float) -> UnitMoments:
-        mean = float(k0e(0.25 / (rho * rho))) / (math.sqrt(2.0 * math.pi) * rho)
+        mean = float(scipy.special.k0e(0.25 / (rho * rho))) / (math.sqrt(2.0 * math.pi) * rho)
         return UnitMoments(mean, _rational(0, 1, rho), _rational(1, 3, rho))
 
 
@@ -111,7 +111,7 @@ def _rational(power: int, order: int, rho: float) -> float:
     if b > NARROW:
         square = 2.0 * rho * rho * _T * _T
         return float(_V @ (square**power / (1.0 + square) ** order)) / math.sqrt(math.pi)
-    e = [1.0, math.sqrt(math.pi * b) * float(erfcx(math.sqrt(b)))]
+    e = [1.0, math.sqrt(math.pi * b) * float(scipy.special.erfcx(math.sqrt(b)))]
     for n in range(1, order):
         e.append(((2 * n - 1 - 2.0 * b) * e[n] + 2.0 * b * e[n - 1]) / (2 * n))
     return e[order] if power == 0 else e[order - 1] - e[order]
@@ -171,6 +171,10 @@ class Gabor(Activation):
     positive = ("sigma_a", "omega")
     spellings = MappingProxyType({"s": (S_OF_GAUSSIAN, -1)})
 
+    @property
+    def unit_feature(self) -> float:
+        return min(1.0, 1.0 / (self.omega * self.sigma_a))
+
     def phi(self, u: Any, xp: ModuleType) -> Any:
         return xp.cos(u * (self.omega * self.sigma_a)) * xp.exp(xp.clip(u * u * -0.5, SLOWEST_EXPONENT, None))
 
@@ -211,6 +215,10 @@ class Wire(Activation):
     closed_form = ALL
     positive = ("sigma_a", "omega")
     spellings = MappingProxyType({"s": (S_OF_GAUSSIAN, -1)})
+
+    @property
+    def unit_feature(self) -> float:
+        return min(1.0, 1.0 / (self.omega * self.sigma_a))
 
     def phi(self, u: Any, xp: ModuleType) -> Any:
         kappa = self.omega * self.sigma_a

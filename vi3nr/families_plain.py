@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-import scipy.special
+import scipy  # its parts are loaded when they are first used
 
 from vi3nr.families import ALL, SLOWEST_EXPONENT, Activation, UnitMoments
 

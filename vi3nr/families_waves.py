@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 from types import MappingProxyType, ModuleType
 from typing import Any
 
 import numpy as np
-from scipy.special import iv, wofz
+import scipy  # its parts are loaded when they are first used
 
 from vi3nr.families import ALL, Activation, UnitMoments
 
@@ -55,7 +56,7 @@ class Finer(Activation):
         a = self.sigma_a
         p, q = complex(0.5 / (rho * rho), -2.0 * a), 2j  # int exp(-p t^2 + q t) over t > 0 is E exp(2i theta)
         root = np.sqrt(p)
-        j0 = complex(0.5 * math.sqrt(math.pi) / root * wofz(1.0 / root))
+        j0 = complex(0.5 * math.sqrt(math.pi) / root * scipy.special.wofz(1.0 / root))
         j1 = (1.0 + q * j0) / (2.0 * p)
         j2 = (j0 + q * j1) / (2.0 * p)
         density = math.sqrt(2.0 / math.pi) / rho  # of abs(u) at 0
@@ -137,14 +138,13 @@ class ExpSin(Activation):
 
     def unit_moments(self, rho: float) -> UnitMoments:
         decay = 2.0 * np.where(HARMONICS % 4 == 2, -1.0, 1.0) * np.exp(-0.5 * np.square(HARMONICS * rho))
-        return UnitMoments(*(float(first + decay @ rest) for first, rest in _EXP_SIN))
+        return UnitMoments(*(float(first + decay @ rest) for first, rest in _exp_sin_coefficients()))
 
 
+@cache
 def _exp_sin_coefficients() -> tuple[tuple[float, np.ndarray], ...]:
     """Fourier coefficients, the constant one and those of HARMONICS, of phi, phi^2 and phi'^2."""
     k = np.array([0, *HARMONICS])
+    iv = scipy.special.iv
     slope = iv(k, 2.0) / 2.0 - (iv(abs(k - 2), 2.0) + iv(k + 2, 2.0)) / 4.0  # of sin^2(v) exp(2 cos(v))
     return tuple((float(c[0]), c[1:]) for c in (iv(k, 1.0), iv(k, 2.0), slope))
-
-
-_EXP_SIN = _exp_sin_coefficients()

@@ -12,17 +12,18 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from dataclasses import dataclass, field
+from functools import lru_cache
 from types import ModuleType
 from typing import Any, ClassVar, cast
 
 import numpy as np
-import scipy.special
+import scipy  # its parts are loaded when they are first used
 
 from vi3nr.families import SLOWEST_EXPONENT, Activation, Sinc, UnitMoments
 from vi3nr.families_plain import Softplus
 from vi3nr.formula_parser import Apply, Binary, Name, Node, Number, parse
+from vi3nr.scalars import finite_number
 
 __all__ = ["Formula", "formula_family", "is_formula"]
 
@@ -58,6 +59,7 @@ class Formula(Activation):
     """
 
     constants: tuple[float, ...] = ()
+    _bound: Node = field(init=False)  # the tree with the parameters' values in it and everything constant worked out
 
     family = ""
     label = "formula"
@@ -70,11 +72,17 @@ class Formula(Activation):
     names: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
-        for name, number in [("sigma_a", self.sigma_a), *zip(self.names, self.constants, strict=True)]:
-            if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
-                raise ValueError(f"{name} of the formula {self.family!r} must be a finite number, got {number!r}")
+        numbers = []
+        for name, given in [("sigma_a", self.sigma_a), *zip(self.names, self.constants, strict=True)]:
+            number = finite_number(given)
+            if number is None:
+                raise ValueError(f"{name} of the formula {self.family!r} must be a finite number, got {given!r}")
+            numbers.append(number)
+        object.__setattr__(self, "sigma_a", numbers[0])
+        object.__setattr__(self, "constants", tuple(numbers[1:]))
         if self.sigma_a <= 0.0:
             raise ValueError(f"sigma_a of the formula {self.family!r} must be positive, got {self.sigma_a!r}")
+        object.__setattr__(self, "_bound", _Binder(self.family, self.parameters).bind(self.tree))
         if isinstance(self._bound, Number):
             raise ValueError(f"the formula {self.family!r} does not depend on x")
         with np.errstate(all="ignore"):
@@ -101,11 +109,6 @@ class Formula(Activation):
     @property
     def _key(self) -> tuple[str, float, tuple[float, ...]]:
         return self.family, self.sigma_a, self.constants
-
-    @cached_property
-    def _bound(self) -> Node:
-        """The tree with the parameters' values in it and everything constant worked out."""
-        return _Binder(self.family, self.parameters).bind(self.tree)
 
     @classmethod
     def parameter_names(cls) -> tuple[str, ...]:

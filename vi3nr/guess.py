@@ -112,12 +112,13 @@ def start_points(
     """
     habit = _habit(family)
     low, high = habit.share_range
+    guess = habit.bandwidth * _extent(signal)
     points = []
     for scale, ratio, width, shift in _BUMPS_ON_SOUND if _is_bump_on_sound(habit, signal) else _MOVES:
         sigma_a = habit.sigma_a * (scale if family_of(family).has_scale else 1.0)
         rho = _stable_rho(family, parameters) if ratio is None else habit.rho * ratio
         share = min(max(habit.share_first + shift, low), high)
-        bandwidth = habit.bandwidth * _extent(signal) * width
+        bandwidth = guess * width
         points.append(Point(sigma_a, rho * sigma_a, bandwidth * sigma_a / math.sqrt(1 - share), share))
     return tuple(points)
 
@@ -140,7 +141,7 @@ def one_sigma_p_points(
     if habit.rho != _PLAIN.rho:
         rho = min(max(rho, RIDGE[0]), RIDGE[1])
     scaled = family_of(family).has_scale
-    moves = [(1.0, 1.0), (0.7, 1.0), (1.5, 1.0), (2.5, 1.0)]
+    moves = [(1.0, 1.0), (0.5, 1.0), (0.7, 1.0), (1.5, 1.0), (2.5, 1.0)]
     if not scaled:
         moves = [(1.0, ratio) for ratio in (1.0, 2.0, 0.5, _stable_rho(family, parameters) / rho)]
     points = []

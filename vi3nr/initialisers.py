@@ -12,10 +12,13 @@ from collections.abc import Collection
 import torch
 from torch import Generator, Tensor, nn
 
+from vi3nr.complex_moments import circular_second_moment
 from vi3nr.config import InitConfig
+from vi3nr.config_parts import require_count
 from vi3nr.families import Activation
 from vi3nr.module_layers import Declared, check_layers, linear_layers
 from vi3nr.moments import moments
+from vi3nr.scalars import positive_number
 
 __all__ = ["draw_parameters", "generator_for", "initialize_", "vi3nr_normal_", "vi3nr_uniform_"]
 
@@ -71,13 +74,13 @@ def vi3nr_uniform_(
     sigma_p_in: float | None = None,
     fan_in: int | None = None,
     method: str = "analytic",
+    circular: bool | None = None,
     generator: Generator | None = None,
 ) -> Tensor:
     """Fill a hidden layer's weight, in place, from U(-c, c).
 
     ``c = sigma_p sqrt(3 / (M E f(z)^2))`` with ``z ~ N(0, sigma_p_in^2)``. A complex tensor gets it as the uniform
-    distribution of real and imaginary part with the same E|W|^2; z is taken as real there too, so for a whole complex
-    network use ``initialize_``, whose config knows where z is complex.
+    distribution of real and imaginary part with the same E|W|^2, and sigma_p^2 is then E|z|^2.
 
     Args:
         tensor: a weight of any dtype and device. As in ``torch.nn.init`` the first axis is fan-out, M the product of
@@ -87,6 +90,10 @@ def vi3nr_uniform_(
         sigma_p_in: std of the pre-activations of the layer before; None: sigma_p.
         fan_in: M where the tensor's axes mean something else, e.g. stacked weights ``(member, fan_out, fan_in)``.
         method: ``analytic``, ``quadrature`` or ``monte_carlo`` (see ``vi3nr.moments``).
+        circular: whether the pre-activations of the layer before are complex, as behind complex weights; the moment is
+            then that of ``vi3nr.complex_moments``, by quadrature whatever the method. None: where the tensor and the
+            activation are complex. In a WIRE network the second layer's weight is complex but the first layer's
+            pre-activations are real: say False there.
         generator: on the CPU; None: a fresh one, seeded by the operating system.
 
     Returns:
@@ -94,11 +101,12 @@ def vi3nr_uniform_(
 
     Raises:
         ValueError: a tensor that is empty, has no memory, or one axis and no ``fan_in``; a std that is not positive and
-            finite.
+            finite; ``circular`` with a real activation.
+        ArithmeticError: moments that cannot be computed.
 
     Source: VI3NR, Eq. 4.
     """
-    std = _hidden_std(tensor, activation, sigma_p, sigma_p_in, fan_in, method)
+    std = _hidden_std(tensor, activation, sigma_p, sigma_p_in, fan_in, method, circular)
     return _fill(tensor, std, "uniform", generator)
 
 
@@ -110,15 +118,22 @@ def vi3nr_normal_(
     sigma_p_in: float | None = None,
     fan_in: int | None = None,
     method: str = "analytic",
+    circular: bool | None = None,
     generator: Generator | None = None,
 ) -> Tensor:
     """Like ``vi3nr_uniform_``, from N(0, std^2) with std = sigma_p / sqrt(M E f(z)^2)."""
-    std = _hidden_std(tensor, activation, sigma_p, sigma_p_in, fan_in, method)
+    std = _hidden_std(tensor, activation, sigma_p, sigma_p_in, fan_in, method, circular)
     return _fill(tensor, std, "normal", generator)
 
 
 def _hidden_std(
-    tensor: Tensor, activation: Activation, sigma_p: float, sigma_p_in: float | None, fan_in: int | None, method: str
+    tensor: Tensor,
+    activation: Activation,
+    sigma_p: float,
+    sigma_p_in: float | None,
+    fan_in: int | None,
+    method: str,
+    circular: bool | None,
 ) -> float:
     """Eq. 4, after a look at the arguments."""
     if tensor.numel() == 0 or (tensor.ndim < 2 and fan_in is None):
@@ -127,11 +142,12 @@ def _hidden_std(
         raise ValueError(f"tensor must hold floating-point or complex numbers, got {tensor.dtype}")
     if tensor.device == torch.device("meta"):
         raise ValueError("tensor is on the meta device and has no memory; call to_empty first")
-    if fan_in is not None and fan_in < 1:
-        raise ValueError(f"fan_in must be a positive integer, got {fan_in!r}")
-    if not (math.isfinite(sigma_p) and sigma_p > 0.0):
-        raise ValueError(f"sigma_p must be positive and finite, got {sigma_p!r}")
-    second = moments(activation, sigma_p if sigma_p_in is None else sigma_p_in, method=method).second_moment
+    fan_in = None if fan_in is None else require_count("fan_in", fan_in)
+    sigma_p = positive_number("sigma_p", sigma_p)
+    before = sigma_p if sigma_p_in is None else positive_number("sigma_p_in", sigma_p_in)
+    second = moments(activation, before, method=method).second_moment
+    if (tensor.is_complex() and activation.complex) if circular is None else circular:
+        second = circular_second_moment(activation, before)
     return sigma_p / math.sqrt((fan_in or math.prod(tensor.shape[1:])) * second)
 
 
@@ -160,7 +176,7 @@ def initialize_(
             omega is the config's (``1 / sigma_a``).
         activations: for classes of the module's own that apply an activation: how to read it off, for example
             ``{SineLayer: lambda layer: activation("sine", omega=layer.omega_0)}``. It must be the config's. What is not
-            declared cannot be seen and is not checked.
+            declared cannot be seen and is not checked, nor whether an activation follows each layer but the last.
         leave: classes, or names as in ``named_modules``, that are to stay as they are, with all that they contain; and
             names as in ``named_parameters`` of single parameters that are no Linear layer's, such as a learnable scale.
         generator: on the CPU; None: a fresh one, seeded by the operating system.
@@ -175,6 +191,8 @@ def initialize_(
             than the config's; a parameter or a module of ``torch.nn`` that is no Linear layer's, and dropout. Nothing
             is changed then.
     """
+    if isinstance(leave, str | type):
+        raise ValueError(f"leave must be a collection of names and classes, got {leave!r}; put it in a list")
     linears = linear_layers(module, config, activations or {}, leave)
     check_layers(linears, config)
     drawn = draw_parameters(config, _own_generator(generator))

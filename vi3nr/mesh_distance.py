@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from scipy.spatial import cKDTree
-from scipy.spatial.transform import Rotation
+import scipy  # its parts are loaded when they are first used
 
 __all__ = ["distance_to_triangles", "is_balanced", "is_inside", "signed_distance"]
 
@@ -46,7 +45,7 @@ def distance_to_triangles(corners: np.ndarray, points: np.ndarray) -> np.ndarray
     points = np.asarray(points, np.float64)
     centres = corners.mean(axis=1)
     radii = np.linalg.norm(corners - centres[:, None], axis=2).max(axis=1)
-    _, near = cKDTree(centres).query(points, min(NEAREST, len(corners)))
+    _, near = scipy.spatial.cKDTree(centres).query(points, min(NEAREST, len(corners)))
     near = near.reshape(len(points), -1)
     squared = np.full(len(points), np.inf)
     for column in near.T:
@@ -54,7 +53,7 @@ def distance_to_triangles(corners: np.ndarray, points: np.ndarray) -> np.ndarray
     octaves = np.floor(np.log2(np.maximum(radii, radii.max() * 1e-6)))  # triangles of like size share a tree
     for octave in np.unique(octaves):
         members = np.flatnonzero(octaves == octave)
-        tree, reach = cKDTree(centres[members]), float(radii[members].max())
+        tree, reach = scipy.spatial.cKDTree(centres[members]), float(radii[members].max())
         for chosen, found in _candidates(tree, points, np.sqrt(squared) + reach):
             triangles = members[found]
             apart = np.linalg.norm(centres[triangles] - points[chosen], axis=1) - radii[triangles]
@@ -64,7 +63,9 @@ def distance_to_triangles(corners: np.ndarray, points: np.ndarray) -> np.ndarray
     return np.asarray(np.sqrt(squared))
 
 
-def _candidates(tree: cKDTree, points: np.ndarray, radii: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _candidates(
+    tree: scipy.spatial.cKDTree, points: np.ndarray, radii: np.ndarray
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Pairs (point, member of the tree) that lie within the point's radius, a bounded number at a time."""
     counts = tree.query_ball_point(points, radii, return_length=True)
     bounds = np.cumsum(counts)
@@ -104,12 +105,12 @@ def is_inside(vertices: np.ndarray, faces: np.ndarray, points: np.ndarray) -> np
     vertices, points = np.asarray(vertices, np.float64), np.asarray(points, np.float64)
     oriented = is_balanced(faces)
 
-    def vote(turn: Rotation, chosen: np.ndarray) -> np.ndarray:
+    def vote(turn: scipy.spatial.transform.Rotation, chosen: np.ndarray) -> np.ndarray:
         crossings = _crossings(turn.apply(vertices)[faces], turn.apply(points[chosen]), signed=oriented)
         verdict: np.ndarray = (crossings != 0) if oriented else (crossings % 2 == 1)
         return verdict
 
-    first, second, third = Rotation.random(RAYS, rng=np.random.default_rng(RAY_SEED))
+    first, second, third = scipy.spatial.transform.Rotation.random(RAYS, rng=np.random.default_rng(RAY_SEED))
     everyone = np.arange(len(points))
     inside, other = vote(first, everyone), vote(second, everyone)
     unsure = np.flatnonzero(inside != other)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
+import scipy  # its parts are loaded when they are first used
 
 from vi3nr.metrics import VALUES_RANGE
 
@@ -46,7 +46,7 @@ def ssim(prediction: np.ndarray, target: np.ndarray, data_range: float = VALUES_
 
     def local(values: np.ndarray) -> np.ndarray:
         """The window's mean at each pixel, (height, width, channel)."""
-        filtered: np.ndarray = gaussian_filter(values, (SIGMA, SIGMA, 0.0), truncate=TRUNCATE)
+        filtered: np.ndarray = scipy.ndimage.gaussian_filter(values, (SIGMA, SIGMA, 0.0), truncate=TRUNCATE)
         return filtered[radius:-radius, radius:-radius]
 
     mean_p, mean_t = local(first), local(second)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.spatial import cKDTree
+import scipy  # its parts are loaded when they are first used
 
 __all__ = ["chamfer_distance", "intersection_over_union", "mean_absolute_distance", "surface_points"]
 
@@ -52,8 +52,8 @@ def chamfer_distance(first: np.ndarray, second: np.ndarray) -> float:
     one, other = np.asarray(first, np.float64), np.asarray(second, np.float64)
     if one.ndim != 2 or other.ndim != 2 or one.shape[1] != other.shape[1] or min(len(one), len(other)) == 0:
         raise ValueError(f"point sets must be (points, axes) and not empty, got {one.shape} and {other.shape}")
-    there, _ = cKDTree(other).query(one)
-    back, _ = cKDTree(one).query(other)
+    there, _ = scipy.spatial.cKDTree(other).query(one)
+    back, _ = scipy.spatial.cKDTree(one).query(other)
     return float(np.mean(there) + np.mean(back)) / 2.0
 
 

@@ -21,15 +21,18 @@ Declared = Mapping[type[nn.Module], Callable[[Any], Activation]]
 Leave = Collection[type[nn.Module] | str]
 
 SAME = 1e-6  # relative: a scale written as omega 47.3 or as sigma_a 0.02114 in float32 is the same scale
+SOFTPLUS_LINEAR_FROM = 20.0  # torch's default threshold, where softplus is x to 2e-9
 PLAIN = (nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.Identity, nn.Flatten, nn.Unflatten)  # change no number
-TORCH_FAMILIES: Mapping[type[nn.Module], str] = {
-    nn.ReLU: "relu",
-    nn.LeakyReLU: "leaky_relu",
-    nn.Tanh: "tanh",
-    nn.Sigmoid: "sigmoid",
-    nn.Softplus: "softplus",
-    nn.GELU: "gelu",
-    nn.SiLU: "silu",
+TORCH_ACTIVATIONS: Mapping[type[nn.Module], Callable[[Any], Activation | None]] = {  # None: as nobody's family
+    nn.ReLU: lambda _: build_activation("relu"),
+    nn.LeakyReLU: lambda part: build_activation("leaky_relu", negative_slope=part.negative_slope),
+    nn.Tanh: lambda _: build_activation("tanh", 1.0),
+    nn.Sigmoid: lambda _: build_activation("sigmoid", 1.0),
+    nn.Softplus: lambda part: (
+        build_activation("softplus", 1.0) if part.beta == 1.0 and part.threshold >= SOFTPLUS_LINEAR_FROM else None
+    ),
+    nn.GELU: lambda part: build_activation("gelu", 1.0) if part.approximate == "none" else None,
+    nn.SiLU: lambda _: build_activation("silu", 1.0),
 }
 
 
@@ -103,9 +106,14 @@ def _require_same(where: str, found: Activation, expected: Activation) -> None:
 
 def _check_torchs_own(where: str, part: nn.Module, expected: Activation) -> None:
     """torch.nn's modules without parameters are known; others are taken as containers, on their author's word."""
-    if type(part) in TORCH_FAMILIES:
-        if TORCH_FAMILIES[type(part)] != expected.family or not math.isclose(expected.sigma_a, 1.0, rel_tol=SAME):
-            raise ValueError(f"{where} is in the module, the config is for {expected!r}")
+    if type(part) in TORCH_ACTIVATIONS:
+        found = TORCH_ACTIVATIONS[type(part)](part)
+        if found is None:
+            raise ValueError(
+                f"{where} is {part!r}, which is none of the library's families; the config is for {expected!r}. "
+                "Declare its class in activations if it is near enough"
+            )
+        _require_same(where, found, expected)
     elif isinstance(part, nn.modules.dropout._DropoutNd):
         if part.p > 0.0:
             raise ValueError(

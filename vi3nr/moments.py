@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vi3nr.families import Activation
+from vi3nr.families import Activation, require_activation
 from vi3nr.monte_carlo import sampled_expectation
 from vi3nr.quadrature import SharedNodes, normal_expectation, periodic_expectations
+from vi3nr.scalars import positive_number
 
 __all__ = ["METHODS", "MomentTable", "Moments", "moments"]
 
@@ -63,10 +64,10 @@ def moments(
         ValueError: an unknown method, a sigma_p that is not positive and finite, fewer than two samples.
         ArithmeticError: if the quadrature does not reach its tolerance, or E f^2 underflows to 0.
     """
+    require_activation(activation)
     if method not in METHODS:
         raise ValueError(f"method {method!r} is unknown; choose one of {', '.join(METHODS)}")
-    if not (math.isfinite(sigma_p) and sigma_p > 0.0):
-        raise ValueError(f"sigma_p must be positive and finite, got {sigma_p!r}")
+    sigma_p = positive_number("sigma_p", sigma_p)
     rho, scale = sigma_p / activation.sigma_a, activation.sigma_a
     if method == "monte_carlo":
         generator = np.random.default_rng(0) if generator is None else generator
@@ -98,6 +99,7 @@ def _integrands(activation: Activation) -> Callable[[np.ndarray], np.ndarray]:
     return rows
 
 
+@np.errstate(all="ignore")  # what overflows does not converge
 def _integrate(activation: Activation, rho: float, most_points: int = MOST_POINTS) -> np.ndarray:
     g, period = _integrands(activation), activation.unit_period
     if period is not None and rho > WIDE * period:
@@ -134,6 +136,7 @@ class MomentTable:
     share, and a rho that those do not resolve is integrated by itself.
     """
 
+    @np.errstate(all="ignore")  # what overflows is not finite, and so not resolved
     def __init__(self, activation: Activation, low: float, high: float) -> None:
         self._activation = activation
         self._closed = {"second_moment", "slope_second_moment"} <= set(activation.closed_form)
@@ -141,6 +144,7 @@ class MomentTable:
             rows, kinks, feature = _integrands(activation), activation.unit_kinks, activation.unit_feature
             self._nodes = SharedNodes(lambda u: rows(u)[1:], low, high, kinks=kinks, feature=feature)
 
+    @np.errstate(all="ignore")
     def at(self, rho: Sequence[float]) -> np.ndarray:
         """Rows E phi^2 and E phi'^2, ``(2, rho)``; NaN where neither way reaches its tolerance."""
         if self._closed:
@@ -162,5 +166,8 @@ class MomentTable:
                 table[:, place] = _integrate(self._activation, float(stds[place]), QUICK_POINTS)[1:]
             except ArithmeticError:
                 table[:, place] = np.nan
-                out_of_reach = stds[place]
+                if (
+                    table[0, :place] > 0.0
+                ).any():  # else it may be the smallest rho that are hard: they see nothing of f
+                    out_of_reach = stds[place]
         return table

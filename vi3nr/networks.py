@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Generator, Tensor, nn
 
-from vi3nr.activation_module import ActivationModule, EncodingModule
+from vi3nr.activation_module import ActivationModule, EncodingModule, require_octaves
 from vi3nr.activations import activation as build_activation
 from vi3nr.baselines import baseline_config
 from vi3nr.config import Encoding, InitConfig
@@ -34,6 +34,10 @@ class INR(nn.Module):
         dtype: of the real parameters; complex ones have the complex type of the same precision.
         generator: on the CPU; for the parameters, which follow PyTorch's default rule until ``initialize_`` is called.
             None: a fresh one, seeded by the operating system. The global random state is not used.
+
+    Raises:
+        ValueError: widths or an encoding that make no network; a dtype without complex numbers for a complex
+            activation, or float16 for a fourier encoding of more than 16 octaves.
     """
 
     def __init__(
@@ -47,6 +51,8 @@ class INR(nn.Module):
     ) -> None:
         super().__init__()
         config = baseline_config("pytorch_default", activation, widths, encoding=encoding)
+        if encoding is not None:
+            require_octaves(encoding, dtype)
         self.encoding = nn.Identity() if encoding is None else EncodingModule(encoding).to(dtype)
         if config.complex_weights and dtype not in _COMPLEX:
             raise ValueError(f"there are no complex numbers of the precision of {dtype}, which {activation!r} needs")

@@ -42,12 +42,12 @@ class Drawn:
     biases: str
 
 
-def default_rule(sigma_p: float | None, stability: Stability, hidden: Sequence[Layer]) -> BiasRule:
+def default_rule(sigma_p: float | None, stability: Stability | None, hidden: Sequence[Layer]) -> BiasRule:
     """The hidden layers' bias rule where none is given.
 
     Without a root there is no stable sigma_p unless biases make room, so they do where they can.
     """
-    if sigma_p is None and stability.sigma_p is None and _has_room(hidden):
+    if sigma_p is None and stability is not None and stability.sigma_p is None and _has_room(hidden):
         return BiasRule("stability")
     return BiasRule()
 

@@ -24,14 +24,15 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from scipy.optimize import brentq
+import scipy  # its parts are loaded when they are first used
 
 from vi3nr.activations import activation as build_activation
 from vi3nr.complex_moments import circular_second_moment, circular_slope_second_moment
 from vi3nr.config import InitConfig
 from vi3nr.encoding import encode
-from vi3nr.families import Activation
-from vi3nr.moments import moments
+from vi3nr.families import Activation, require_activation
+from vi3nr.moments import MomentTable, moments
+from vi3nr.scalars import finite_number, positive_number
 
 __all__ = ["LayerForecast", "fixed_point_variance", "forecast", "per_layer_gradient_factor"]
 
@@ -119,12 +120,13 @@ def per_layer_gradient_factor(
     Raises:
         ValueError: a complex activation, a gain_squared or a ratio that is not positive and finite, a bias_variance
             that is negative or not finite.
+        ArithmeticError: moments that cannot be computed.
     """
+    gain_squared = positive_number("gain_squared", gain_squared)
+    width_ratio = positive_number("width_ratio", width_ratio)
     variance = fixed_point_variance(activation, gain_squared, bias_variance=bias_variance)
     if variance is None:
         return None
-    if not (math.isfinite(width_ratio) and width_ratio > 0.0):
-        raise ValueError(f"width_ratio must be positive and finite, got {width_ratio!r}")
     return gain_squared * width_ratio * moments(activation, math.sqrt(variance)).slope_second_moment
 
 
@@ -132,7 +134,8 @@ def fixed_point_variance(activation: Activation, gain_squared: float, *, bias_va
     """The pre-activations' variance v that layers of one kind keep: ``v = gain_squared E f(z)^2 + bias_variance``.
 
     Where several do, the largest one that the recursion is drawn to. None where none does between 1e-4 and 1e4
-    sigma_a: the variance dies out, explodes, or (ReLU at gain^2 = 2) every value is kept.
+    sigma_a: the variance dies out, explodes, or (ReLU at gain^2 = 2) every value is kept. Where E f^2 cannot be
+    computed, as that of exp(x) under a large std, none is looked for.
 
     Args:
         activation: f, real.
@@ -142,26 +145,39 @@ def fixed_point_variance(activation: Activation, gain_squared: float, *, bias_va
     Raises:
         ValueError: a complex activation, whose layers have other moments than real ones (``forecast`` knows them); a
             gain_squared that is not positive and finite, or a bias_variance that is negative or not finite.
+        ArithmeticError: if E f^2 cannot be computed anywhere in that range.
     """
+    require_activation(activation)
     if activation.complex:
         raise ValueError(f"{activation!r} is complex: make a config and use forecast")
-    if not (math.isfinite(gain_squared) and gain_squared > 0.0):
-        raise ValueError(f"gain_squared must be positive and finite, got {gain_squared!r}")
-    if not (math.isfinite(bias_variance) and bias_variance >= 0.0):
+    gain_squared, bias = positive_number("gain_squared", gain_squared), finite_number(bias_variance)
+    if bias is None or bias < 0.0:
         raise ValueError(f"bias_variance must be finite and not negative, got {bias_variance!r}")
 
-    def growth(log_rho: float) -> float:
-        """Log of the variance after a layer over the one before."""
+    table = MomentTable(activation, float(RHO_GRID[0]), float(RHO_GRID[-1]))
+
+    def growth(log_rho: float, second: float | None = None) -> float:
+        """Log of the variance after a layer over the one before; NaN where it cannot be computed."""
         sigma_p = math.exp(log_rho) * activation.sigma_a
-        after = gain_squared * moments(activation, sigma_p).second_moment + bias_variance
-        return math.log(after / sigma_p / sigma_p)
+        after = gain_squared * (_second_moment(activation, sigma_p, table) if second is None else second) + bias
+        return math.log(after) - 2.0 * math.log(sigma_p) if 0.0 < after < math.inf else math.nan
 
     grid = [float(x) for x in np.log(RHO_GRID)]
-    heights = [growth(x) for x in grid]
+    heights = [growth(x, float(second)) for x, second in zip(grid, table.at(RHO_GRID.tolist())[0], strict=True)]
+    if all(map(math.isnan, heights)):
+        raise ArithmeticError(f"E f^2 of {activation!r} cannot be computed for any rho from 1e-4 to 1e4")
     for (a, b), (at_a, at_b) in reversed(list(zip(pairwise(grid), pairwise(heights), strict=True))):
         if at_a > 0.0 >= at_b and at_a - at_b > 1e-9:  # grows below and shrinks above: the recursion is drawn to it
-            return (math.exp(brentq(growth, a, b, xtol=1e-14, rtol=1e-14)) * activation.sigma_a) ** 2
+            return (math.exp(scipy.optimize.brentq(growth, a, b, xtol=1e-14, rtol=1e-14)) * activation.sigma_a) ** 2
     return None
+
+
+def _second_moment(activation: Activation, sigma_p: float, table: MomentTable) -> float:
+    """E f^2 as exactly as can be: 0 where it underflows, NaN where it cannot be computed."""
+    try:
+        return moments(activation, sigma_p).second_moment
+    except ArithmeticError:
+        return float(table.at([sigma_p / activation.sigma_a])[0, 0])
 
 
 def _entering(
@@ -175,9 +191,7 @@ def _entering(
         second = config.input_second_moment if input_second_moment is None else input_second_moment
         if second is None:
             second = UNIFORM_CUBE if config.encoding is None else config.encoding.second_moment(UNIFORM_CUBE)
-        if not (math.isfinite(second) and second > 0.0):
-            raise ValueError(f"input_second_moment must be positive and finite, got {second!r}")
-        return np.array([second]), np.ones(1)
+        return np.array([positive_number("input_second_moment", second)]), np.ones(1)
     if input_second_moment is not None:
         raise ValueError(f"give input_second_moment or coordinates, not both; got {input_second_moment!r} and an array")
     if coordinates.ndim != 2 or coordinates.shape[1] != config.widths[0] or len(coordinates) == 0:

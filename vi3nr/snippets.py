@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from vi3nr.activations import families
 from vi3nr.config import InitConfig
+from vi3nr.formula import is_formula
 
 __all__ = ["pytorch_script"]
 
@@ -98,7 +100,7 @@ def draw_normal(tensor: torch.Tensor, std: float, generator: torch.Generator) ->
 WITH_LIBRARY = '''\
 """{title}
 
-Written by vi3nr, and needs it (``pip install vi3nr``): {reason}.
+Written by vi3nr, and needs it (``pip install vi3nr``): {reason}.{first}
 """
 
 from vi3nr import INR, InitConfig
@@ -111,19 +113,26 @@ config = InitConfig.from_json(
 network = INR.from_config(config, seed=0)
 '''
 
+FIRST = """
+
+Before it runs, call the ``custom_activation`` by which the config was made: the config knows its name alone.\
+"""
+
 
 def pytorch_script(config: InitConfig) -> str:
     """Python source that ends with ``network``, drawn from the config and seed 0.
 
     It needs PyTorch alone and draws the very parameters of ``INR.from_config(config, seed=0)``; with complex weights,
-    an encoding or an activation of the user's own it loads them by this library, and says why.
+    an encoding or an activation of the user's own it loads them by this library, and says why. One that is a Python
+    function must be made known by the same ``custom_activation`` first, which the script says too.
     """
     title = (
         f"An INR with the activation {_one_line(config.family)}, sigma_a {config.sigma_a:.6g}, as its config draws it."
     )
     reason = _beyond_plain(config)
     if reason is not None:
-        return WITH_LIBRARY.format(title=title, reason=reason, config=config.to_json())
+        first = "" if config.family in families() or is_formula(config.family) else FIRST
+        return WITH_LIBRARY.format(title=title, reason=reason, first=first, config=config.to_json())
     rows = [f"    ({one.fan_in}, {one.fan_out}, {one.weight_std!r}, {one.bias_std!r})," for one in config.layers]
     return PLAIN.format(
         title=title,

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from weakref import WeakKeyDictionary
 
 import numpy as np
-from scipy import fft
+import scipy  # its parts are loaded when they are first used
 
 from vi3nr.signals import Signal
 
 __all__ = ["energy_frequency", "spectral_extent"]
+
+_KNOWN: WeakKeyDictionary[Signal, dict[float, float]] = WeakKeyDictionary()  # every family of a study asks the same
 
 
 def energy_frequency(signal: Signal, fraction: float) -> float:
@@ -32,10 +35,17 @@ def energy_frequency(signal: Signal, fraction: float) -> float:
     """
     if not 0.0 < fraction < 1.0:
         raise ValueError(f"fraction must lie in (0, 1), got {fraction!r}")
+    known = _KNOWN.setdefault(signal, {})
+    if fraction not in known:
+        known[fraction] = _energy_frequency(signal, fraction)
+    return known[fraction]
+
+
+def _energy_frequency(signal: Signal, fraction: float) -> float:
     values = _on_grid(signal)
     grid = values.shape[:-1]
     axes = tuple(range(len(grid)))
-    coefficients = fft.dctn(values - values.mean(axis=axes, keepdims=True), axes=axes, norm="ortho")
+    coefficients = scipy.fft.dctn(values - values.mean(axis=axes, keepdims=True), axes=axes, norm="ortho")
     energy = np.square(coefficients).sum(axis=-1).ravel()
     if not energy.sum() > 0.0:
         raise ValueError("a constant signal has no spectrum")

@@ -8,22 +8,25 @@ is an equation for ``rho = sigma_p / sigma_a``.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
-from scipy.optimize import brentq
+import scipy  # its parts are loaded when they are first used
 
 from vi3nr.config import Stability
-from vi3nr.families import Activation
+from vi3nr.families import Activation, require_activation
 from vi3nr.moments import MomentTable, moments
+from vi3nr.scalars import positive_number
 
 __all__ = ["condition", "gain_squared", "stability_bias_variance", "stable_sigma_p"]
 
 RHO_GRID = np.geomspace(1e-3, 1e3, 49)  # where roots are looked for: eight points a decade
 ZERO = 1e-9  # |log cond| below this is rounding, not a sign
+SETTLED = 1e-3  # change of log cond between two points of the grid, under which it has come to its value
+BELOW_FEATURES = 0.1  # of the narrowest feature: where cond of a family with features below the grid has settled
 AT_THE_LIMIT = 1e-2  # |log cond| at an end of the grid, under which cond tends to 1 there
 
 
@@ -40,6 +43,7 @@ def gain_squared(activation: Activation, sigma_p: float) -> float:
 
     Source: VI3NR, Eq. 4.
     """
+    sigma_p = positive_number("sigma_p", sigma_p)
     return sigma_p * (sigma_p / moments(activation, sigma_p).second_moment)
 
 
@@ -61,7 +65,7 @@ def condition(
 
     Source: the authors' code; VI3NR, Eq. 4 and 17-21.
     """
-    _require_ratio(width_ratio)
+    width_ratio, sigma_p = positive_number("width_ratio", width_ratio), positive_number("sigma_p", sigma_p)
     found = moments(activation, sigma_p if sigma_p_in is None else sigma_p_in)
     return sigma_p * sigma_p * width_ratio * found.slope_second_moment / found.second_moment
 
@@ -80,6 +84,7 @@ def stability_bias_variance(activation: Activation, sigma_p: float, width_ratio:
     Raises:
         ValueError: where cond < 1, for then no bias helps: the signal needs larger weights than the gradient allows.
     """
+    sigma_p = positive_number("sigma_p", sigma_p)
     cond = condition(activation, sigma_p, width_ratio)
     if cond < 1.0 - ZERO:
         raise ValueError(f"a stability bias needs cond >= 1; {activation!r} has {cond:.4g} at sigma_p {sigma_p!r}")
@@ -95,7 +100,7 @@ def stable_sigma_p(activation: Activation, width_ratio: float = 1.0) -> Stabilit
     ``limit_at_0``         none does, cond tends to 1 as sigma_p does to 0 (sine, tanh)
     ``limit_at_infinity``  none does, cond tends to 1 as sigma_p grows
     ``both_ends``          none does, cond tends to 1 at both ends
-    ``none``               none does, and cond stays away from 1
+    ``none``               none was found, and cond tends to 1 at neither end
 
     Args:
         activation: f.
@@ -103,13 +108,17 @@ def stable_sigma_p(activation: Activation, width_ratio: float = 1.0) -> Stabilit
 
     Returns:
         ``sigma_p``, in units of x, and ``kind``; ``sigma_p`` is None for all but the first two kinds. Roots are looked
-        for over rho from 1e-3 to 1e3, at eight points a decade; a pair of roots closer than that is not seen.
+        for over rho from 1e-3 to 1e3, at eight points a decade; a pair of roots closer than that is not seen. Where
+        there is none and cond still changes at 1e-3, the search goes down to a tenth of the family's narrowest feature
+        (that of hosc, gabor and wire follows from their second parameter; of formulas it is taken as 1e-5). A limit is
+        told only where cond can be computed up to that end, and a rho at which it cannot be is passed over.
 
     Raises:
-        ValueError: a ratio that is not positive and finite.
-        ArithmeticError: if the moments cannot be computed for any of these rho.
+        ValueError: what is no activation, or a ratio that is not positive and finite.
+        ArithmeticError: if cond cannot be computed for any of these rho, or E f'^2 is 0 for all.
     """
-    _require_ratio(width_ratio)
+    require_activation(activation)
+    width_ratio = positive_number("width_ratio", width_ratio)
     unit = replace(activation, sigma_a=1.0) if activation.scale_family else activation  # rho is the same at any scale
     rho, kind = _stable_rho(unit, width_ratio)
     return Stability(None if rho is None else rho * activation.sigma_a, kind)
@@ -117,36 +126,63 @@ def stable_sigma_p(activation: Activation, width_ratio: float = 1.0) -> Stabilit
 
 @lru_cache(maxsize=1024)
 def _stable_rho(activation: Activation, width_ratio: float) -> tuple[float | None, str]:
-    table = MomentTable(activation, float(RHO_GRID[0]), float(RHO_GRID[-1]))
+    found = _Scan(activation, width_ratio, RHO_GRID)
+    low = BELOW_FEATURES * activation.unit_feature
+    if low < RHO_GRID[0] and found.changes_at_0 and not found.roots:
+        below = np.geomspace(low, RHO_GRID[0], 2 + math.ceil(8 * math.log10(RHO_GRID[0] / low)))
+        found = _Scan(activation, width_ratio, np.concatenate([below[:-1], RHO_GRID]))
+    if found.roots:
+        nearest = min(found.roots, key=lambda rho: abs(math.log(rho)))
+        return nearest, "root" if len(found.roots) == 1 else "several_roots"
+    return None, found.kind_without_root
 
-    def log_conditions(rho: Sequence[float]) -> np.ndarray:
+
+class _Scan:
+    """Log cond over a grid of rho: where it crosses 0, and what it does at the ends."""
+
+    def __init__(self, activation: Activation, width_ratio: float, grid: np.ndarray) -> None:
+        self._table, self._ratio = MomentTable(activation, float(grid[0]), float(grid[-1])), width_ratio
+        self._heights = self._log_conditions([float(rho) for rho in grid])
+        if np.isnan(self._heights).all():
+            raise ArithmeticError(f"the moments of {activation!r} {self._reason(float(rho) for rho in grid)}")
+        signed = [(x, height) for x, height in zip(np.log(grid), self._heights, strict=True) if abs(height) > ZERO]
+        self._flat = not signed
+        self.roots = [
+            root
+            for (a, at_a), (b, at_b) in pairwise(signed)
+            if at_a * at_b < 0.0 and (root := _root(self._log_conditions, a, b)) is not None
+        ]
+
+    @property
+    def changes_at_0(self) -> bool:
+        """Whether cond is known at the lower end of the grid and has come to no value there yet."""
+        first, second = self._heights[:2]
+        return bool(abs(first) >= AT_THE_LIMIT and abs(first - second) > SETTLED)
+
+    @property
+    def kind_without_root(self) -> str:
+        """What is left where nothing crosses."""
+        if self._flat:
+            return "any"
+        at_zero, at_infinity = abs(self._heights[0]) < AT_THE_LIMIT, abs(self._heights[-1]) < AT_THE_LIMIT  # not if NaN
+        if at_zero and at_infinity:
+            return "both_ends"
+        if at_zero:
+            return "limit_at_0"
+        return "limit_at_infinity" if at_infinity else "none"
+
+    def _log_conditions(self, rho: Sequence[float]) -> np.ndarray:
         """Log cond, NaN where the moments leave float64 or cannot be integrated."""
         with np.errstate(all="ignore"):
-            second, slope = table.at(rho)
-            found: np.ndarray = np.log(np.square(rho) * width_ratio * slope / second)
+            second, slope = self._table.at(rho)
+            found: np.ndarray = np.log(np.square(rho) * self._ratio * slope / second)
         return np.where(np.isfinite(found), found, np.nan)
 
-    heights = log_conditions([float(rho) for rho in RHO_GRID])
-    known = [(math.log(rho), height) for rho, height in zip(RHO_GRID, heights, strict=True) if not math.isnan(height)]
-    if not known:
-        raise ArithmeticError(f"the moments of {activation!r} cannot be computed for any rho from 1e-3 to 1e3")
-    signed = [(x, height) for x, height in known if abs(height) > ZERO]
-    if not signed:
-        return None, "any"
-    roots = [
-        root
-        for (a, at_a), (b, at_b) in pairwise(signed)
-        if at_a * at_b < 0.0 and (root := _root(log_conditions, a, b)) is not None
-    ]
-    if roots:
-        nearest = min(roots, key=lambda rho: abs(math.log(rho)))
-        return nearest, "root" if len(roots) == 1 else "several_roots"
-    at_zero, at_infinity = abs(known[0][1]) < AT_THE_LIMIT, abs(known[-1][1]) < AT_THE_LIMIT
-    if at_zero and at_infinity:
-        return None, "both_ends"
-    if at_zero:
-        return None, "limit_at_0"
-    return None, "limit_at_infinity" if at_infinity else "none"
+    def _reason(self, rho: Iterable[float]) -> str:
+        second, slope = self._table.at(list(rho))
+        if ((slope == 0.0) & (second > 0.0)).any() and not (slope > 0.0).any():
+            return "give no stable sigma_p: E f'^2 is 0, so no gradient passes whatever sigma_p is"
+        return "cannot be computed for any rho from 1e-3 to 1e3"
 
 
 def _root(log_conditions: Callable[[Sequence[float]], np.ndarray], low: float, high: float) -> float | None:
@@ -159,11 +195,6 @@ def _root(log_conditions: Callable[[Sequence[float]], np.ndarray], low: float, h
         return found
 
     try:
-        return math.exp(brentq(height, low, high, xtol=1e-14, rtol=1e-14))
+        return math.exp(scipy.optimize.brentq(height, low, high, xtol=1e-14, rtol=1e-14))
     except ArithmeticError:
         return None
-
-
-def _require_ratio(width_ratio: float) -> None:
-    if not (math.isfinite(width_ratio) and width_ratio > 0.0):
-        raise ValueError(f"width_ratio must be positive and finite, got {width_ratio!r}")

@@ -52,11 +52,11 @@ def _mean(arm: Arm, signal: int) -> float:
 def _sentence(found: str, usual: str, gain: Interval, signals: int, objective: Objective) -> str:
     unit, digits = objective.unit, 1 if objective.unit == "dB" else 0
     where = "the one held-out signal" if signals == 1 else f"{signals} held-out signals"
-    text = f"On {where} {found} scores {gain.mean:+.{digits}f} {unit} against {usual}"
+    text = f"On {where} {found} scores {gain.mean:+z.{digits}f} {unit} against {usual}"
     if gain.low is None or gain.high is None:
         return f"{text}; one value has no interval."
     over = f"{gain.n} seeds" if signals == 1 else f"{gain.n} signals"
-    interval = f"95 % interval {gain.low:.{digits}f} to {gain.high:.{digits}f}, {over}"
+    interval = f"95 % interval {gain.low:z.{digits}f} to {gain.high:z.{digits}f}, {over}"
     if gain.low > 0.0:
         return f"{text} ({interval}): it carries over."
     if gain.high < 0.0:

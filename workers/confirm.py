@@ -1,8 +1,9 @@
 """Which runs a confirmation still needs: a pure function of the arms and of the scores recorded so far.
 
-Every arm gets the first two replicates. Then the leading finalist and the leading baseline get the remaining ones; if
-another arm leads after that, it gets them too, until each kind is led by an arm with all replicates. So no arm wins,
-and no usual initialisation is passed over, on a lucky or unlucky pair of seeds.
+Every arm gets the first two replicates. Then the leading finalist and the leading baseline get the remaining ones, and
+the theory's own arm where it leads them both; if another arm leads after that, it gets them too, until each kind is led
+by an arm with all replicates. So no arm wins, and no usual initialisation is passed over, on a lucky or unlucky pair of
+seeds.
 """
 
 from __future__ import annotations
@@ -32,22 +33,15 @@ def missing_runs(arms: Sequence[ArmSpec], scores: Scores, seeds: int, *, settled
     if missing or not settled:
         return missing
     leaders = [arm for kind in ("finalist", "baseline") if (arm := leading_arm(arms, scores, kind, seeds)) is not None]
+    theory = leading_arm(arms, scores, "theory", seeds)
+    if theory is not None and all(_mean(theory, scores, seeds) > _mean(arm, scores, seeds) for arm in leaders):
+        leaders.append(theory)
     return [(arm, replicate) for replicate in range(seeds) for arm in leaders if (arm.name, replicate) not in scores]
 
 
 def leading_arm(arms: Sequence[ArmSpec], scores: Scores, kind: str, seeds: int) -> ArmSpec | None:
-    """The arm of a kind with the highest mean: over all replicates where it has them, else over the first ones.
-
-    Replicates between the first and the last are left out, so that the leader does not change while it gets them.
-    None if there is no arm of that kind.
-    """
-    full = {arm.name for arm in full_arms(arms, scores, seeds)}
-
-    def estimate(arm: ArmSpec) -> float:
-        count = seeds if arm.name in full else min(FIRST_REPLICATES, seeds)
-        return sum(scores[arm.name, replicate] for replicate in range(count)) / count
-
-    return max((arm for arm in arms if arm.kind == kind), key=estimate, default=None)
+    """The arm of a kind with the highest mean; None if there is no arm of that kind."""
+    return max((arm for arm in arms if arm.kind == kind), key=lambda arm: _mean(arm, scores, seeds), default=None)
 
 
 def leading_finalists(finalists: Sequence[ArmSpec], scores: Scores, seeds: int) -> list[ArmSpec]:
@@ -58,6 +52,14 @@ def leading_finalists(finalists: Sequence[ArmSpec], scores: Scores, seeds: int) 
         return []
     leader = leading_arm(finalists, scores, "finalist", seeds)
     return [*full_arms(finalists, scores, seeds), *([] if leader is None else [leader])]
+
+
+def _mean(arm: ArmSpec, scores: Scores, seeds: int) -> float:
+    """Over all replicates where the arm has them, else over the first ones: those between are left out, so that the
+    leader does not change while it gets them.
+    """
+    count = seeds if full_arms([arm], scores, seeds) else min(FIRST_REPLICATES, seeds)
+    return sum(scores[arm.name, replicate] for replicate in range(count)) / count
 
 
 def full_arms(arms: Sequence[ArmSpec], scores: Scores, seeds: int) -> list[ArmSpec]:

@@ -232,9 +232,10 @@ class Engine:
         if completed is not None:
             self._events.append(completed)
             self._remove(study_id)
+            program.close()
 
     def _completed(self, study_id: str, program: StudyProgram) -> StudyCompleted:
-        devices = tuple(device.kind for device in self._floor.devices)
+        devices = tuple(device.name for device in self._floor.devices)
         shown = program.exhibits()
         return StudyCompleted(study_id, with_metrics(program.result(), shown), shown, devices)
 

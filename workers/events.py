@@ -61,7 +61,7 @@ class StudyProgressed:
 
 @dataclass(frozen=True)
 class StudyCompleted:
-    """A study has its answer; ``exhibits`` are for its report, ``devices`` the kinds of the trainers alive then."""
+    """A study has its answer; ``exhibits`` are for its report, ``devices`` the names of those that train then."""
 
     study_id: str
     result: StudyResult

@@ -54,7 +54,9 @@ class FamilyProgram:
 
     @property
     def phase(self) -> str:
-        """``search`` until the study ends it, then ``continue``, ``confirm`` and ``done``."""
+        """``search`` until the study ends it, then ``continue``, ``confirm`` and ``done``. Where nothing could be
+        trained only ``done``.
+        """
         if not self.trials.done:
             return "search"
         if self._continuing():
@@ -109,12 +111,13 @@ class FamilyProgram:
 
     @property
     def steps_ahead(self) -> int:
-        """Member steps of the runs that are still to come."""
+        """Member steps that are still to come if no further trial begins: of the running trials and of all runs."""
         plan = self._plan
         continuing = plan.finalists if self._continues and not self.trials.done else len(self._continuing())
         runs = self.runs_total - self.runs.finished
         continued = continuing * (plan.recipe.steps - plan.search_steps) * self._setting.fitted
-        return continued + max(0, runs - continuing) * plan.recipe.steps * self._signals
+        confirmed = max(0, runs - continuing) * plan.recipe.steps * self._signals
+        return self.trials.steps_ahead + continued + confirmed
 
     def next_signal(self) -> Job | None:
         """What goes on with its next signal: before anything new is begun."""
@@ -196,7 +199,11 @@ class FamilyProgram:
 
     @property
     def _arms(self) -> list[ArmSpec]:
-        """The arms known now: the usual ones from the start, then the finalists, then the usual ones at their scale."""
+        """The arms known now: the usual ones from the start, then the finalists, then the usual ones at their scale.
+        None of a family that could not be trained.
+        """
+        if self.trials.untrainable is not None:
+            return []
         return [*self._finalists, *self._customary, *self._theory, *(self._as_found if self.settled else ())]
 
     @property

@@ -11,10 +11,11 @@ from itertools import pairwise
 
 from vi3nr.ensemble.interface import WORST_SCORE
 
-__all__ = ["OBJECTIVES", "Curve", "Objective"]
+__all__ = ["OBJECTIVES", "OWN_CURVE", "Curve", "Objective"]
 
 Curve = Sequence[tuple[int, float]]
 OBJECTIVES = ("fit", "held_out", "area", "steps_to_target")
+OWN_CURVE = ("area", "steps_to_target")  # read off the whole learning curve, not off its end
 SHARE_PER_DB = 0.1  # of the training's steps: what a dB that is missing from the target counts as
 
 
@@ -24,8 +25,9 @@ class Objective:
 
     ``fit``: PSNR at the end. ``held_out``: the same over ``share`` of the points, which nothing trains on.
     ``area``: the mean of the PSNR over the steps. ``steps_to_target``: minus the steps until the PSNR reaches
-    ``target`` dB, between two reports by the straight line; where it never does, minus the curve's length and a tenth
-    of the training for each dB that is missing.
+    ``target`` dB, between two reports by the straight line; what reaches it before the first report counts from there,
+    since nothing is known of step 0; where it never does, minus the curve's length and a tenth of the training for each
+    dB that is missing.
     """
 
     name: str = "fit"
@@ -55,7 +57,8 @@ class Objective:
         if self.name == "area":
             return "mean over the steps of the PSNR over all points, in dB, data range 2"
         if self.name == "steps_to_target":
-            return f"minus the steps until the PSNR over all points reaches {self.target:g} dB, data range 2"
+            missed = f"{SHARE_PER_DB:.0%} of the training more for each dB that is missing at its end"
+            return f"minus the steps until the PSNR over all points reaches {self.target:g} dB, {missed}; data range 2"
         return "PSNR over all points in dB, data range 2"
 
     def score(self, curve: Curve, steps: int) -> float:

@@ -10,12 +10,11 @@ from optuna.trial import FrozenTrial, TrialState
 from workers.objective import Curve
 from workers.seeds import trial_seed
 
-__all__ = ["CURVE", "FINISHED", "OWN_CURVE", "WORDS", "Asked", "Outcome", "attempt_of", "order_of", "outcome_of"]
+__all__ = ["CURVE", "FINISHED", "WORDS", "Asked", "Outcome", "attempt_of", "order_of", "outcome_of"]
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 WORDS = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned"}
-OWN_CURVE = ("area", "steps_to_target")  # objectives whose reports to Optuna are not PSNR
-CURVE = "PSNR curve"  # user attribute of their trials, and of those on several signals
+CURVE = "PSNR curve"  # user attribute of trials whose reports to Optuna are not PSNR, and of those on several signals
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,12 @@ class Device:
     id: str
     kind: str  # "cpu" or "cuda"
     slots: int
+    model: str = ""  # as its maker calls it
+
+    @property
+    def name(self) -> str:
+        """For people: CUDA (NVIDIA H200)."""
+        return self.kind.upper() + (f" ({self.model})" if self.model else "")
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from vi3nr.signals import Signal
+from workers.hardware import model_of
 from workers.pool import Device, DeviceLost, Player, PlayerFactory, Turn, TurnDone, by_axis, seat_for
 from workers.trainer import Trainer
 
@@ -91,6 +92,6 @@ class LocalPool:
         return DeviceLost(seat.device.id, error)
 
     def _open(self) -> None:
-        device = Device(f"local-{self._numbers}", "cpu", self._slots)
+        device = Device(f"local-{self._numbers}", "cpu", self._slots, model_of("cpu"))
         self._numbers += 1
         self._seats[device.id] = _Seat(device, self._player("cpu", self._slots))

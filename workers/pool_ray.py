@@ -6,11 +6,12 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from vi3nr.ensemble.interface import Progress
 from vi3nr.signals import Signal
+from workers.hardware import model_of
 from workers.pool import Device, DeviceLost, Player, PlayerFactory, Turn, TurnDone, by_axis, seat_for
 from workers.ray_session import RaySession
 
@@ -37,10 +38,11 @@ class _TrainerActor:
     """What runs in the actor's process."""
 
     def __init__(self, player: PlayerFactory, kind: str, slots: int) -> None:
-        self._trainer = player(kind, slots)
+        self._kind, self._trainer = kind, player(kind, slots)
 
-    def pid(self) -> int:
-        return os.getpid()
+    def who(self) -> tuple[int, str]:
+        """Its process id, and what its device is called."""
+        return os.getpid(), model_of(self._kind)
 
     def hold(self, key: str, signal: Signal) -> None:
         self._trainer.hold(key, signal)
@@ -59,7 +61,7 @@ class _Seat:
     device: Device
     node: str
     actor: Any
-    alive: Any  # reference to the actor's pid
+    alive: Any  # reference to who the actor is
     pid: int | None = None  # None until it has answered
     held: set[str] = field(default_factory=set)
     turn: Any = None  # reference to the turn's reports
@@ -176,7 +178,7 @@ class RayPool:
         there = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node, soft=False)
         trainer = self._ray.remote(_TrainerActor).options(max_restarts=0, scheduling_strategy=there, **needs)
         actor = trainer.remote(self._player, kind, device.slots)
-        self._seats[device.id] = _Seat(device, node, actor, actor.pid.remote())
+        self._seats[device.id] = _Seat(device, node, actor, actor.who.remote())
 
     def _await_all(self) -> None:
         """Block until every trainer has answered or failed; raise if none lives. For a local Ray.
@@ -199,7 +201,8 @@ class RayPool:
         for reference in answered:
             seat = waking[reference]
             try:
-                seat.pid = self._ray.get(reference)
+                seat.pid, model = self._ray.get(reference)
+                seat.device = replace(seat.device, model=model)
             except self._ray.exceptions.RayError:
                 del self._seats[seat.device.id]  # `_grow` tries again, not more often than it looks
 

@@ -37,7 +37,14 @@ def known_trials(
     return tuple(found)
 
 
-def start_with(known: Sequence[FrozenTrial], start: Sequence[Mapping[str, float]]) -> tuple[Mapping[str, float], ...]:
-    """The best known points in front of the usual start points, which give way for them; as many as those."""
-    best = sorted(known, key=lambda trial: -(trial.value or float("-inf")))[:TRIED_AGAIN]
+def start_with(
+    known: Sequence[FrozenTrial], start: Sequence[Mapping[str, float]], distributions: Mapping[str, FloatDistribution]
+) -> tuple[Mapping[str, float], ...]:
+    """The best known points in front of the usual start points, which give way for them; as many as those. What lies
+    outside the ranges of this search is not tried.
+    """
+    inside = [
+        one for one in known if all(axis.low <= one.params[at] <= axis.high for at, axis in distributions.items())
+    ]
+    best = sorted(inside, key=lambda trial: -(trial.value or float("-inf")))[:TRIED_AGAIN]
     return (*(trial.params for trial in best), *start)[: max(len(start), len(best))]

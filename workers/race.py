@@ -31,12 +31,12 @@ class Contender:
 
 @dataclass(frozen=True)
 class Spent:
-    """What a study has used up so far, and what its confirmation will still take."""
+    """What a study has used up so far, and what it will still take if no further trial begins."""
 
     trials: int  # finished or running, all families
     seconds: float
     compute_seconds: float
-    compute_ahead: float  # device seconds of the runs that are still to come
+    compute_ahead: float  # device seconds of the running trials to their end, and of the runs that are still to come
 
 
 def next_family(contenders: Sequence[Contender]) -> int:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 LOOK_SECONDS = 0.25
 LOOKS = 4  # between two lists of what the owner has started
+MARKS = (b"/ray/", b"\0ray.scripts.scripts\0")  # of a program in Ray's folders, and of a node's own program
 
 
 def descendants(root: int) -> list[int]:
@@ -46,7 +47,7 @@ def command_of(pid: int) -> bytes:
 def is_ray(pid: int) -> bool:
     """Whether this process is one of Ray's (a number may have been given to another process since)."""
     command = command_of(pid)
-    return command.startswith(b"ray::") or b"/ray/" in command
+    return command.startswith(b"ray::") or any(mark in command for mark in MARKS)
 
 
 def users_of(directory: str) -> list[int]:

@@ -164,6 +164,7 @@ class RaySession:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            start_new_session=True,  # it outlives the terminal that closes over this process, and its Ctrl-C
         )
 
 

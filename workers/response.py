@@ -6,7 +6,7 @@ axes, how far one may move from the best point, which axes matter, and where the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -15,10 +15,12 @@ from workers.axes import RATIO, SIGMA_A, SIGMA_P
 from workers.response_data import AxisRange, AxisResponse, Basin, Observation, Plane, ResponseSurface, TheoryLine
 from workers.surface import DEPTH_DB, Surface, fit_surface
 
-__all__ = ["expected_finals", "response_surface"]
+__all__ = ["Theory", "expected_finals", "response_surface"]
 
 PROFILE, PLANE, LINE = 33, 17, 17  # points along an axis, along each side of a plane, along the theory's line
 FEWEST = 3  # trials for a surface
+Theory = Callable[[float], tuple[float, str] | None]
+"""``sigma_a`` -> the theory's own ``sigma_p`` and the kind of root; None where it has none."""
 BASE = 512  # quasi-random points for the importances
 NEAREST = 16  # trials around which the highest point is looked for
 
@@ -41,8 +43,8 @@ def response_surface(
     observations: Sequence[Observation],
     *,
     decibel: float = 1.0,
-    theory: tuple[float, str] | None = None,
-    theory_plane: bool = False,
+    theory: Theory | None = None,
+    sigma_a: float | None = None,
 ) -> ResponseSurface | None:
     """Fit and describe; None with fewer than three scored trials or no axis.
 
@@ -50,9 +52,8 @@ def response_surface(
         axes: the searched axes.
         observations: finished trials, complete and pruned.
         decibel: what 1 dB is in units of the score.
-        theory: the theory's rho and the kind of root; None if it has none.
-        theory_plane: the plane over sigma_a and sigma_p, in which the theory's line lies, where both were searched;
-            else, and by default, that of the two most important axes.
+        theory: what the theory has for this family; None leaves its line out.
+        sigma_a: the number at which it is fixed; needed for the theory's line where no axis searches it.
     """
     scored = [(o, s) for o, s in zip(observations, expected_finals(observations), strict=True) if s is not None]
     if len(scored) < FEWEST or not axes:
@@ -71,8 +72,9 @@ def response_surface(
         best_mean=float(mean[0]),
         best_std=float(std[0]),
         axes=lines,
-        plane=_plane(surface, best, axes, shares, theory_plane),
-        theory=None if theory is None else _theory(surface, best, axes, theory),
+        plane=_plane(surface, best, axes, _leading(shares)),
+        theory_plane=_plane(surface, best, axes, _theirs(axes)),
+        theory=None if theory is None else _theory(surface, best, axes, theory, sigma_a),
     )
 
 
@@ -134,17 +136,22 @@ def _basin(surface: Surface, best: np.ndarray, place: int, axis: AxisRange, deci
     return Basin(ends[0], ends[1], opens[0], opens[1])
 
 
-def _plane(
-    surface: Surface, best: np.ndarray, axes: Sequence[AxisRange], shares: np.ndarray, theory_plane: bool
-) -> Plane | None:
-    if len(axes) < 2:
-        return None
+def _leading(shares: np.ndarray) -> tuple[int, int] | None:
+    """The places of the two axes that matter most."""
+    return max(combinations(range(len(shares)), 2), key=lambda pair: shares[pair[0]] + shares[pair[1]], default=None)
+
+
+def _theirs(axes: Sequence[AxisRange]) -> tuple[int, int] | None:
+    """The places of sigma_a and of sigma_p or rho: a search has one of these two at most."""
     places = {axis.name: place for place, axis in enumerate(axes)}
-    theirs = [places[name] for name in (SIGMA_A, RATIO, SIGMA_P) if name in places]  # a search has one of the last two
-    if theory_plane and SIGMA_A in places and len(theirs) == 2:
-        x, y = theirs
-    else:
-        x, y = max(combinations(range(len(axes)), 2), key=lambda pair: shares[pair[0]] + shares[pair[1]])
+    others = [places[name] for name in (RATIO, SIGMA_P) if name in places]
+    return (places[SIGMA_A], others[0]) if SIGMA_A in places and others else None
+
+
+def _plane(surface: Surface, best: np.ndarray, axes: Sequence[AxisRange], pair: tuple[int, int] | None) -> Plane | None:
+    if pair is None:
+        return None
+    x, y = pair
     side = np.linspace(0.0, 1.0, PLANE)
     points = np.repeat(best[None], PLANE * PLANE, axis=0)
     points[:, x], points[:, y] = np.tile(side, PLANE), np.repeat(side, PLANE)
@@ -158,24 +165,29 @@ def _plane(
 
 
 def _theory(
-    surface: Surface, best: np.ndarray, axes: Sequence[AxisRange], theory: tuple[float, str]
+    surface: Surface, best: np.ndarray, axes: Sequence[AxisRange], theory: Theory, sigma_a: float | None
 ) -> TheoryLine | None:
+    """Across the searched ``sigma_a``, or the single point at the fixed one."""
     places = {axis.name: place for place, axis in enumerate(axes)}
-    if SIGMA_A not in places or not {SIGMA_P, RATIO} & places.keys():
+    searched = places.get(SIGMA_A)
+    if searched is not None:
+        sigma_a = axes[searched].value(float(best[searched]))
+    own = None if sigma_a is None or not {SIGMA_P, RATIO} & places.keys() else theory(sigma_a)
+    if sigma_a is None or own is None:
         return None
-    rho, kind = theory
-    searched = axes[places[SIGMA_A]]
-    scales = np.array([searched.value(float(place)) for place in np.linspace(0.0, 1.0, LINE)])
+    along = (sigma_a,) if searched is None else [axes[searched].value(float(at)) for at in np.linspace(0.0, 1.0, LINE)]
+    known = [(scale, found[0]) for scale in along if (found := theory(scale)) is not None]
     other = RATIO if RATIO in places else SIGMA_P
-    wanted = [axes[places[other]].position(rho if other == RATIO else rho * float(scale)) for scale in scales]
-    points = np.repeat(best[None], LINE, axis=0)
-    points[:, places[SIGMA_A]] = np.linspace(0.0, 1.0, LINE)
+    wanted = [axes[places[other]].position(sigma_p / scale if other == RATIO else sigma_p) for scale, sigma_p in known]
+    points = np.repeat(best[None], len(known), axis=0)
     points[:, places[other]] = wanted
+    if searched is not None:
+        points[:, searched] = [axes[searched].position(scale) for scale, _ in known]
     mean, std = surface.predict(points)
     inside = [0.0 <= place <= 1.0 for place in wanted]
     return TheoryLine(
-        rho=rho, kind=kind,
-        sigma_a=tuple(float(scale) for scale in scales), sigma_p=tuple(float(rho * scale) for scale in scales),
+        rho=own[0] / sigma_a, kind=own[1],
+        sigma_a=tuple(scale for scale, _ in known), sigma_p=tuple(sigma_p for _, sigma_p in known),
         mean=tuple(value if there else None for value, there in zip(_rounded(mean), inside, strict=True)),
         std=tuple(value if there else None for value, there in zip(_rounded(std), inside, strict=True)),
     )  # fmt: skip

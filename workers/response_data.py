@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from workers.axes import SIGMA_P
+
 __all__ = ["AxisRange", "AxisResponse", "Basin", "Observation", "Plane", "ResponseSurface", "TheoryLine"]
 
 
@@ -87,9 +89,12 @@ class Plane:
 
 @dataclass(frozen=True)
 class TheoryLine:
-    """The theory's own ``sigma_p = rho sigma_a`` across the searched ``sigma_a``, the other axes at the best point.
+    """The theory's own ``sigma_p`` across the searched ``sigma_a``, the other axes at the best point; one point where
+    ``sigma_a`` is fixed.
 
-    ``mean`` and ``std`` are None at points outside the searched range of sigma_p.
+    ``rho = sigma_p / sigma_a`` is that at the best ``sigma_a``: of most families it is the same everywhere, of some
+    (wire, gabor, finer, formulas) it is not. ``mean`` and ``std`` are None at points outside the searched range of
+    sigma_p.
     """
 
     rho: float
@@ -98,6 +103,12 @@ class TheoryLine:
     sigma_p: tuple[float, ...]
     mean: tuple[float | None, ...]
     std: tuple[float | None, ...]
+
+    def along(self, axis: str) -> tuple[float, ...]:
+        """The numbers of the line on ``sigma_p`` or on ``sigma_p / sigma_a``."""
+        if axis == SIGMA_P:
+            return self.sigma_p
+        return tuple(own / scale for own, scale in zip(self.sigma_p, self.sigma_a, strict=True))
 
 
 @dataclass(frozen=True)
@@ -111,4 +122,7 @@ class ResponseSurface:
     best_std: float
     axes: tuple[AxisResponse, ...]
     plane: Plane | None  # of the two most important axes; None for a single one
-    theory: TheoryLine | None  # None where sigma_a and sigma_p are not both known along the line
+    theory_plane: (
+        Plane | None
+    )  # of sigma_a and sigma_p (or their ratio), where the theory's line lies; None without both
+    theory: TheoryLine | None  # None where sigma_p is fixed, or the theory has none

@@ -10,24 +10,14 @@ __all__ = [
     "Arm",
     "CarryOver",
     "Comparison",
+    "FamilyComparison",
     "FamilyResult",
     "Interval",
     "NetworkMetrics",
     "ProgressNote",
     "SignalGain",
     "StudyResult",
-    "memorising_warning",
 ]
-
-
-def memorising_warning(parameters: int, points: int, channels: int) -> str | None:
-    """What to say of a network that can hold its signal by heart; None for one that cannot."""
-    if parameters <= points * channels:
-        return None
-    return (
-        f"The network has {parameters} parameters for {points} x {channels} values: it can memorise them, and a high "
-        "PSNR then says little about the points between."
-    )
 
 
 @dataclass(frozen=True)
@@ -68,6 +58,7 @@ class Comparison:
     gain: Interval  # in the unit of the study's score
     verdict: str  # "better", "as_good" or "worse": the interval lies above zero, holds zero, lies below
     sentence: str
+    customary: bool = True  # False: the baseline is a usual rule at a sigma_a that nobody uses by habit
 
 
 @dataclass(frozen=True)
@@ -121,6 +112,17 @@ class FamilyResult:
 
 
 @dataclass(frozen=True)
+class FamilyComparison:
+    """The winners of the two best families: paired differences over the seeds that both were trained from."""
+
+    best: str
+    second: str
+    gain: Interval  # of the best over the second, in the unit of the study's score
+    verdict: str  # "better" or "as_good": the interval lies above zero, or does not
+    sentence: str
+
+
+@dataclass(frozen=True)
 class StudyResult:
     """Families ranked by their winner's mean, best first; ``warnings`` are sentences."""
 
@@ -136,6 +138,7 @@ class StudyResult:
     keepsake: str | None = None  # where the service keeps reconstructions, trained weights and versions; null: nowhere
     signals: int = 1  # that the search trained on: scores are means over them
     held_out_signals: int = 0
+    family_comparison: FamilyComparison | None = None  # None for one family, and in results of older versions
 
 
 @dataclass(frozen=True)
@@ -153,3 +156,4 @@ class ProgressNote:
     best_family: str | None
     best_trial: int | None
     best_score: float | None
+    unit: str = "dB"  # of the score, or "steps"

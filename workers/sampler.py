@@ -2,7 +2,10 @@
 
 Behind Optuna's ``BaseSampler``. An ask takes milliseconds; running trials are believed at their predicted score, so
 that several workers do not ask for the same point; pruned trials count with the score they would have reached.
-Deterministic: what it proposes depends on its seed and on the recorded trials, nothing else.
+Where the start points lie the optimum is believed to be: expected improvement is weighted with that belief, which
+fades as trials come in (Hvarfner et al., ICLR 2022). Absolute axes are turned to the ratios in which the good region is
+a box.
+Deterministic: what it proposes depends on its seed, the start points and the recorded trials, nothing else.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
+from workers.axes import SIGMA_A, SIGMA_P, SIGMA_P_FIRST
 from workers.response import expected_finals
 from workers.response_data import Observation
 from workers.surface import DEPTH_DB, Surface, expected_improvement, fit_surface
@@ -25,6 +29,9 @@ __all__ = ["SurfaceSampler"]
 
 WIDE, NEAR = 1024, 256  # random candidates over the cube, and around each of the best
 MOST_POINTS = 200  # the best ones: fitting costs the cube of their number
+BELIEF = 10.0  # trials until which the start points weigh more than the surface
+TINY = 1e-300
+SPREAD = 0.15  # std of that belief around each start point along each axis, as a share of its range
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,7 @@ class SurfaceSampler(BaseSampler):
         seed: the same seed and recorded trials give the same proposal.
         decibel: what a difference of 1 dB is in units of the score.
         prior: finished trials of like studies, which count as if they were of this one.
+        start: the points that are tried first, around which the optimum is believed to lie; without any, anywhere.
     """
 
     def __init__(
@@ -50,8 +58,11 @@ class SurfaceSampler(BaseSampler):
         seed: int,
         decibel: float = 1.0,
         prior: Sequence[FrozenTrial] = (),
+        start: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         self._space = dict(space)
+        self._turn = _turn(self._space)
+        self._believed = np.array([self._unit(params) for params in start]) @ self._turn if start else None
         self._seed, self._depth = seed, DEPTH_DB * decibel
         known = [trial for trial in prior if trial.params.keys() == self._space.keys()]
         self._prior = [(self._unit(trial.params), _scores([trial]).get(trial.number)) for trial in known]
@@ -87,7 +98,8 @@ class SurfaceSampler(BaseSampler):
         fitted = self._fit(trials)
         if fitted is None:
             return float("inf")
-        mean, std = fitted.surface.predict(self._candidates(fitted, np.random.default_rng(self._seed)))
+        candidates = self._candidates(fitted, np.random.default_rng(self._seed))
+        mean, std = fitted.surface.predict(candidates @ self._turn)
         return float(expected_improvement(mean, std, best).max())
 
     def _propose(self, trials: Sequence[FrozenTrial], generator: np.random.Generator) -> np.ndarray:
@@ -95,8 +107,12 @@ class SurfaceSampler(BaseSampler):
         if fitted is None:
             return np.asarray(generator.random(len(self._space)))
         candidates = self._candidates(fitted, generator)
-        mean, std = fitted.surface.predict(candidates)
-        return np.asarray(candidates[np.argmax(expected_improvement(mean, std, fitted.best))])
+        turned = candidates @ self._turn
+        mean, std = fitted.surface.predict(turned)
+        worth = np.log(np.maximum(expected_improvement(mean, std, fitted.best), TINY))
+        if self._believed is not None:
+            worth += BELIEF / len(fitted.surface.points) * _log_belief(turned, self._believed)
+        return np.asarray(candidates[np.argmax(worth)])
 
     def _fit(self, trials: Sequence[FrozenTrial]) -> _Fitted | None:
         """The surface through the finished trials, with the running ones believed."""
@@ -110,11 +126,11 @@ class SurfaceSampler(BaseSampler):
         points = np.array([point for point, _ in seen])
         scores = np.array([score for _, score in seen])
         scores = np.maximum(scores, scores.max() - self._depth)
-        surface = fit_surface(points, scores)
+        surface = fit_surface(points @ self._turn, scores)
         running = [self._unit(t.params) for t in trials if t.state == TrialState.RUNNING and t.params]
         if running:
-            surface = surface.believing(np.array(running))
-        expected, _ = surface.predict(points)
+            surface = surface.believing(np.array(running) @ self._turn)
+        expected, _ = surface.predict(points @ self._turn)
         return _Fitted(surface, float(expected.max()), points[np.argsort(expected)[-3:]])
 
     def _candidates(self, fitted: _Fitted, generator: np.random.Generator) -> np.ndarray:
@@ -132,6 +148,31 @@ class SurfaceSampler(BaseSampler):
         return {
             name: _value(float(place), axis) for place, (name, axis) in zip(point, self._space.items(), strict=True)
         }
+
+
+def _turn(space: Mapping[str, FloatDistribution]) -> np.ndarray:
+    """What turns places in the cube, (axis,), to where a scale is measured in units of ``sigma_a``: in absolute numbers
+    the good region is a ridge across both.
+    """
+    names = list(space)
+    turn = np.eye(len(names))
+    if SIGMA_A in names:
+        for name in (SIGMA_P, SIGMA_P_FIRST):
+            if name in names and _width(space[name]) > 0.0:
+                turn[names.index(SIGMA_A), names.index(name)] = -_width(space[SIGMA_A]) / _width(space[name])
+    return turn
+
+
+def _width(axis: FloatDistribution) -> float:
+    """Of a logarithmic axis, in natural logarithms."""
+    return float(np.log(axis.high / axis.low))
+
+
+def _log_belief(points: np.ndarray, believed: np.ndarray) -> np.ndarray:
+    """Logarithm of equal Gaussians around the believed points, up to a constant, (point,)."""
+    exponents = -0.5 * np.square((points[:, None, :] - believed) / SPREAD).sum(axis=-1)
+    top = exponents.max(axis=1)
+    return np.asarray(top + np.log(np.exp(exponents - top[:, None]).mean(axis=1)))
 
 
 def _scores(trials: Sequence[FrozenTrial]) -> dict[int, float]:

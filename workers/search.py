@@ -21,8 +21,8 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from vi3nr.ensemble.interface import WORST_SCORE
 from workers.jobs import MAX_ATTEMPTS
-from workers.objective import Curve, Objective
-from workers.outcomes import CURVE, FINISHED, OWN_CURVE, WORDS, Asked, Outcome, attempt_of, order_of, outcome_of
+from workers.objective import OWN_CURVE, Curve, Objective
+from workers.outcomes import CURVE, FINISHED, WORDS, Asked, Outcome, attempt_of, order_of, outcome_of
 from workers.prior import known_trials, start_with
 from workers.sampler import SurfaceSampler
 from workers.search_policy import make_pruner, make_sampler, pruning_steps
@@ -71,16 +71,16 @@ class FamilySearch:
         that writes.
         """
         self._family, self._distributions = family, dict(distributions)
-        self._prior = known_trials(storage, prior, self._distributions)
-        self._start = start_with(self._prior, start)
+        self._known, self._prior = tuple(prior), known_trials(storage, prior, self._distributions)
+        self._start = start_with(self._prior, start, self._distributions)
         self._objective, self._steps, self._seed, self._lease = objective, steps, seed, lease
-        self._search_steps, self._signals = search_steps, signals
+        self._search_steps, self._signals, self._decibel = search_steps, signals, objective.in_units(1.0, steps)
         self._checkpoints = pruning_steps(search_steps, signals)
         pruner = make_pruner(len(self._start), search_steps)
         create = partial(optuna.create_study, study_name=name, storage=storage, direction="maximize", pruner=pruner)
         self._study = persistently(partial(create, load_if_exists=True))
-        if fence is not None:
-            storage.fence_off(self._study._study_id, fence)
+        storage.fence_off(self._study._study_id, fence)
+        self._forget = partial(storage.forget, self._study._study_id)
         persistently(partial(_name_metric, self._study, f"{objective.metric}; {search_steps} steps"))
         self.ended: str | None = persistently(lambda: self._study.user_attrs).get(ENDED)
         self._live: dict[int, _Live] = {}
@@ -131,7 +131,8 @@ class FamilySearch:
         if "order" not in known:
             self._waiting.clear()  # what we thought queued was taken by a runner that had lost its lease
         order = int(known.get("order", order))
-        asked = Asked(trial.number, order, int(known.get("attempt", 1)), params, trial_seed(self._seed, order))
+        attempt, seed = int(known.get("attempt", 1)), trial_seed(self._seed, order, self._known)
+        asked = Asked(trial.number, order, attempt, params, seed)
         missing = {"order": order, "attempt": 1, "first_number": trial.number}
         facts = {key: value for key, value in missing.items() if key not in known}
         self._live[trial.number] = _Live(trial, asked)
@@ -200,11 +201,11 @@ class FamilySearch:
 
     def close(self) -> None:
         """Tell what is still running as failed: nobody will train it. Another runner's trials are left to it."""
-        numbers = list(self._live)
-        self._live.clear()
+        numbers, self._live = list(self._live), {}
         with suppress(FencedOffError):
             for number in numbers:
                 self._fail(number)
+        self._forget()
 
     def recover(self) -> None:
         """Take the study over: keep finished orders; fail trials that run under another lease and queue them again."""
@@ -257,7 +258,7 @@ class FamilySearch:
         return mean_score(self._objective, curve, self._search_steps, self._steps)
 
     def _sampler(self, seed: int) -> SurfaceSampler:
-        return make_sampler(self._distributions, seed, self._objective.in_units(1.0, self._steps), self._prior)
+        return make_sampler(self._distributions, seed, self._decibel, self._prior, self._start)
 
     def _trials(self) -> list[FrozenTrial]:
         return persistently(partial(self._study.get_trials, deepcopy=False))

@@ -1,24 +1,25 @@
 """When a trial is given up: within its first signal by its learning curve, after each further one by its mean so far.
 
-Every trial sees the signals in the same order, so trials are compared over the same ones.
+Pruned trials count where they were: among the completed ones alone the median would rise with every trial that is
+given up, until nothing passes but by luck of its seed. Every trial sees the signals in the same order, so trials are
+compared over the same ones.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from optuna.pruners import BasePruner, PercentilePruner
+from optuna.pruners import BasePruner
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 from scipy.stats import wilcoxon
 
 __all__ = ["SignalPruner"]
 
-KEPT = 50.0  # a trial goes on if it is in the best 50 % of the completed ones at the checkpoint
 DOUBT = 0.1  # and after several signals unless the best trial is better on them beyond this doubt
 
 
 class SignalPruner(BasePruner):
-    """Prune what is below the median of the completed trials, or what the best trial beats signal by signal.
+    """Prune what is below the median of the trials that came as far, or what the best trial beats signal by signal.
 
     Args:
         startup: completed trials before any is pruned.
@@ -27,24 +28,23 @@ class SignalPruner(BasePruner):
 
     def __init__(self, startup: int, horizon: int) -> None:
         self._startup, self._horizon = startup, horizon
-        self._within = PercentilePruner(KEPT, n_startup_trials=startup)
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
         """Whether the trial should be given up at its last report."""
         step = trial.last_step
         if step is None:
             return False
-        if step < self._horizon:
-            return self._within.prune(study, trial)
-        if step % self._horizon:
+        if step > self._horizon and step % self._horizon:
             return False
-        done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        known = [one for one in done if step in one.intermediate_values]
+        ended = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
+        came = [one.intermediate_values[step] for one in ended if step in one.intermediate_values]
+        known = [one for one in ended if one.state == TrialState.COMPLETE and step in one.intermediate_values]
         if len(known) < self._startup:
             return False
-        mean = trial.intermediate_values[step]
-        if mean < float(np.median([one.intermediate_values[step] for one in known])):
+        if trial.intermediate_values[step] < float(np.median(came)):
             return True
+        if step < self._horizon:
+            return False
         best = max(known, key=lambda one: one.value or float("-inf"))
         return self._beaten(self._by_signal(trial, step), self._by_signal(best, step))
 

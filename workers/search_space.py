@@ -10,15 +10,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-from optuna.distributions import FloatDistribution
 
 from vi3nr.activations import activation, family_of
 from vi3nr.config import BiasRule, InitConfig
 from vi3nr.guess import Point, Ranges, default_ranges, one_sigma_p_points, start_points
 from vi3nr.profile import vi3nr_config
 from vi3nr.signals import Signal
+from vi3nr.theory import stable_sigma_p
 from workers.axes import (
     BANDWIDTH,
     GROWTH,
@@ -33,6 +34,9 @@ from workers.axes import (
     SIGMA_P_FIRST,
 )
 from workers.plan import Axis, BiasChoice, FamilyPlan, Range
+
+if TYPE_CHECKING:
+    from optuna.distributions import FloatDistribution
 
 __all__ = ["SearchSpace"]
 
@@ -78,6 +82,8 @@ class SearchSpace:
 
     def distributions(self) -> dict[str, FloatDistribution]:
         """What Optuna samples: the searched axes, logarithmic but for the shares."""
+        from optuna.distributions import FloatDistribution  # the API builds start configs, and has no Optuna
+
         return {
             name: FloatDistribution(axis.low, axis.high, log=name not in LINEAR)
             for name, axis in self.axes.items()
@@ -114,7 +120,7 @@ class SearchSpace:
             GROWTH: 1.0,
             RATE: family_of(self.plan.family).learning_rate,
         }
-        return {name: self._clip(name, wishes[name]) for name in self.distributions()}
+        return {name: self._clip(name, wishes[name]) for name in self.axes if self.searches(name)}
 
     def to_point(self, params: Mapping[str, float]) -> Point:
         """The point that the searched numbers and the fixed ones make together."""
@@ -145,12 +151,14 @@ class SearchSpace:
     ) -> InitConfig:
         """The init config of these numbers; ``seed`` is what Monte Carlo moments are drawn from.
 
-        Raises ValueError where the biases asked for would leave the weights no variance.
+        Raises ValueError where the biases asked for would leave the weights no variance, and ArithmeticError for an
+        activation whose moments cannot be computed, or that passes no gradient.
         """
         point = self.to_point(params)
         output = self._number(OUTPUT, params)
-        return vi3nr_config(
-            activation(self.plan.family, point.sigma_a, **self.plan.parameters),
+        phi = activation(self.plan.family, point.sigma_a, **self.plan.parameters)
+        config = vi3nr_config(
+            phi,
             widths,
             sigma_p=point.sigma_p,
             sigma_p_first=point.sigma_p_first,
@@ -163,6 +171,9 @@ class SearchSpace:
             method=method,
             generator=np.random.default_rng(seed),
         )
+        if config.stability is None:  # it could be drawn, but a search over what the theory cannot follow is no use
+            stable_sigma_p(phi)  # raises, and says why
+        return config
 
     def _number(self, name: str, params: Mapping[str, float]) -> float:
         axis = self.axes[name]

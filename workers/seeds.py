@@ -7,13 +7,17 @@ All are below 2^31: JSON readers, NumPy and torch hold them alike.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 __all__ = ["confirmation_seed", "moment_seed", "sampler_seed", "trial_seed"]
 
 
-def trial_seed(study_seed: int, order: int) -> int:
-    """The seed that the ``order``-th trial of a search trains from, the same for each of its attempts. Even."""
-    return _draw("trial", study_seed, order) & ~1
+def trial_seed(study_seed: int, order: int, prior: Sequence[str] = ()) -> int:
+    """The seed that the ``order``-th trial of a search trains from, the same for each of its attempts. Even.
+
+    A search that starts from the ``prior`` ones has others than they had: their best trials are tried again in it.
+    """
+    return _draw(" after ".join(["trial", *prior]), study_seed, order) & ~1
 
 
 def confirmation_seed(study_seed: int, replicate: int) -> int:

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Table, event, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
-from workers.connections import end_stalled_transactions
+from workers.connections import end_stalled_transactions, patience
 
 __all__ = [
     "Fence",
@@ -66,14 +66,26 @@ class TrialStorage(RDBStorage):
         self._gathered: dict[tuple[str, int, Any], dict[str, Any]] = {}  # (table, trial, key) -> the row
         self._unfinished: dict[int, FrozenTrial] = {}  # by trial id, as read since the last write
         self._fences: dict[int, Fence] = {}  # by Optuna's id of a study
-        self._study_of: dict[int, int] = {}  # trial -> study
+        self._study_of: dict[int, int] = {}  # trial -> study, of those that are fenced off
         self._fence: Fence | None = None  # of the write that is being made
         super().__init__(url, **options)
         event.listen(self.scoped_session, "after_begin", self._ask_fence)
 
-    def fence_off(self, study_id: int, fence: Fence) -> None:
-        """From now on ask this before every write to a study (named by Optuna's id)."""
-        self._fences[study_id] = fence
+    def fence_off(self, study_id: int, fence: Fence | None) -> None:
+        """From now on ask this before every write to a study (named by Optuna's id). None of its trials has been made
+        or read here before. Without a fence nothing is asked.
+        """
+        if fence is not None:
+            self._fences[study_id] = fence
+
+    def forget(self, study_id: int) -> None:
+        """Hold nothing of a study that is worked on here no more; what was gathered about it is dropped."""
+        self._fences.pop(study_id, None)
+        gone = {trial_id for trial_id, of in self._study_of.items() if of == study_id}
+        self._gathered = {key: row for key, row in self._gathered.items() if key[1] not in gone}
+        for trial_id in gone:
+            del self._study_of[trial_id]
+            self._unfinished.pop(trial_id, None)
 
     def set_study_user_attr(self, study_id: int, key: str, value: Any) -> None:
         """Write an attribute of a study."""
@@ -94,7 +106,7 @@ class TrialStorage(RDBStorage):
     def _create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> FrozenTrial:
         with self._fenced(study_id):
             made = super()._create_new_trial(study_id, template_trial)
-        self._study_of[made._trial_id] = study_id
+        self._noted(study_id, [made])
         return made
 
     def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
@@ -194,7 +206,8 @@ class TrialStorage(RDBStorage):
         return [known[key] for key in sorted(known)]
 
     def _noted(self, study_id: int, trials: list[FrozenTrial]) -> list[FrozenTrial]:
-        self._study_of |= {trial._trial_id: study_id for trial in trials}
+        if study_id in self._fences:
+            self._study_of |= {trial._trial_id: study_id for trial in trials}
         return trials
 
     def _is_as_read(self, trial_id: int, state: TrialState) -> bool:
@@ -235,7 +248,7 @@ def open_storage(url: str, make: Callable[..., TrialStorage] = TrialStorage) -> 
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     if not url.startswith("sqlite"):
-        storage = make(url, engine_kwargs={"pool_pre_ping": True})
+        storage = make(url, engine_kwargs={"pool_pre_ping": True, "connect_args": patience(url)})
         end_stalled_transactions(storage.engine)
         storage.engine.dispose()  # so that connections made before are replaced
         return storage

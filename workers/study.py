@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from vi3nr.activations import family_of
 from vi3nr.ensemble.held_out import check_points
@@ -157,18 +158,32 @@ class StudyProgram:
             best_family=None if family is None else family.family,
             best_trial=None if best is None else best.number,
             best_score=None if best is None else best.score,
+            unit=self.plan.objective.unit,
         )
 
     def result(self) -> StudyResult:
-        """The answer, once ``done``."""
-        results = [program.result() for program in self._programs]
+        """The answer, once ``done``. A family that could not be trained is left out and named in the warnings.
+
+        Raises ValueError when none could be.
+        """
+        reasons = [reason for program in self._programs if (reason := program.trials.untrainable) is not None]
+        if not self._trained:
+            raise ValueError("; ".join(reasons))
+        results = [program.result() for program in self._trained]
         ended = self._programs[0].trials.ended or "trials"
-        points, channels = min((signal.values.shape for signal in self._signals), key=lambda shape: shape[0])
-        return study_result(self.plan, results, ended, points=points, channels=channels, signals=len(self._signals))
+        points = min(len(signal.values) for signal in self._signals)
+        found = study_result(self.plan, results, ended, points=points, signals=len(self._signals))
+        left_out = [f"A family is left out of the answer: {reason}." for reason in reasons]
+        return replace(found, warnings=(*found.warnings, *left_out))
 
     def exhibits(self) -> tuple[Exhibit, ...]:
         """What the report shows besides the numbers, once ``done``."""
-        return exhibits([one for program in self._programs for one in program.trained()], self._signals)
+        return exhibits([one for program in self._trained for one in program.trained()], self._signals)
+
+    @property
+    def _trained(self) -> list[FamilyProgram]:
+        """The families that there is an answer for, once ``done``."""
+        return [program for program in self._programs if program.trials.untrainable is None]
 
     def _trials_total(self) -> int:
         """As many as the budget has, or as there are once the search has ended."""

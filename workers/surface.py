@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
-from scipy import linalg, optimize, special
+import scipy  # its parts are loaded when they are first used
 from threadpoolctl import ThreadpoolController
 
 __all__ = ["DEPTH_DB", "Surface", "expected_improvement", "fit_surface"]
@@ -41,7 +41,7 @@ class Surface:
     def predict(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Posterior mean and std of the noise-free score at ``points`` (query, axis)."""
         cross = _kernel(points, self.points, self.lengths, self.signal)  # (query, observation)
-        solved = linalg.solve_triangular(self.cholesky, cross.T, lower=True)
+        solved = scipy.linalg.solve_triangular(self.cholesky, cross.T, lower=True)
         variance = np.maximum(self.signal**2 - np.square(solved).sum(axis=0), 1e-12)
         return self.shift + self.scale * (cross @ self.weights), self.scale * np.sqrt(variance)
 
@@ -78,7 +78,7 @@ def fit_surface(points: np.ndarray, scores: np.ndarray) -> Surface:
     axes = points.shape[1]
     start = np.array([LENGTH_PRIOR[0]] * axes + [SIGNAL_PRIOR[0], NOISE_PRIOR[0]])
     with _linear_algebra().limit(limits=1, user_api="blas"):  # matrices this small only wait for a second thread
-        found = optimize.minimize(
+        found = scipy.optimize.minimize(
             _negative_log_posterior, start, args=(_squares(points), targets), jac=True, method="L-BFGS-B",
             bounds=[(math.log(0.05), math.log(10.0))] * axes + [(math.log(0.1), math.log(10.0)), (math.log(0.01), 0.0)],
             options={"maxiter": 50},
@@ -92,8 +92,8 @@ def _posterior(surface: Surface, points: np.ndarray, targets: np.ndarray) -> Sur
     """With a surface's hyperparameters, given these standardised scores."""
     covariance = _kernel(points, points, surface.lengths, surface.signal)
     covariance[np.diag_indices(len(points))] += surface.noise**2 + JITTER
-    cholesky = linalg.cholesky(covariance, lower=True)
-    weights = linalg.cho_solve((cholesky, True), targets)
+    cholesky = scipy.linalg.cholesky(covariance, lower=True)
+    weights = scipy.linalg.cho_solve((cholesky, True), targets)
     return replace(surface, points=points, targets=targets, cholesky=cholesky, weights=weights)
 
 
@@ -106,7 +106,7 @@ def _linear_algebra() -> ThreadpoolController:
 def expected_improvement(mean: np.ndarray, std: np.ndarray, best: float) -> np.ndarray:
     """``E max(f - best, 0)`` for ``f ~ N(mean, std^2)``, in the unit of the score."""
     z = (mean - best) / std
-    return np.asarray(std * (z * special.ndtr(z) + np.exp(-0.5 * z * z) / math.sqrt(2 * math.pi)))
+    return np.asarray(std * (z * scipy.special.ndtr(z) + np.exp(-0.5 * z * z) / math.sqrt(2 * math.pi)))
 
 
 def _kernel(left: np.ndarray, right: np.ndarray, lengths: np.ndarray, signal: float) -> np.ndarray:
@@ -128,10 +128,10 @@ def _negative_log_posterior(logs: np.ndarray, squares: np.ndarray, targets: np.n
     smooth = signal**2 * np.exp(-0.5 * (shrink @ squares)).reshape(count, count)
     covariance = smooth.copy()
     covariance[np.diag_indices(count)] += noise**2 + JITTER
-    cholesky = linalg.cholesky(covariance, lower=True, overwrite_a=True, check_finite=False)
-    weights = linalg.cho_solve((cholesky, True), targets, check_finite=False)
+    cholesky = scipy.linalg.cholesky(covariance, lower=True, overwrite_a=True, check_finite=False)
+    weights = scipy.linalg.cho_solve((cholesky, True), targets, check_finite=False)
     value = 0.5 * targets @ weights + np.log(np.diag(cholesky)).sum()
-    below, _ = linalg.lapack.dpotri(cholesky, lower=1)  # the lower triangle of the inverse
+    below, _ = scipy.linalg.lapack.dpotri(cholesky, lower=1)  # the lower triangle of the inverse
     inverse = np.tril(below) + np.tril(below, -1).T
     outer = inverse - np.outer(weights, weights)  # gradient of the value is 0.5 tr(outer dK)
     pulls = (outer * smooth).ravel()

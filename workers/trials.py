@@ -120,6 +120,11 @@ class TrialPhase:
         return finished + self._steps_running
 
     @property
+    def steps_ahead(self) -> int:
+        """Member steps that the running trials still have to make, if none of them is pruned."""
+        return self.running * self._steps * self._setting.fitted - self._steps_running
+
+    @property
     def _steps_running(self) -> int:
         return sum(on_line(live.signal, live.step, self._steps) for live in self._begun)
 
@@ -135,17 +140,21 @@ class TrialPhase:
 
     def ranking(self) -> list[Outcome]:
         """The trials that reached the search horizon, best first; those whose config was impossible are left out."""
-        complete = [o for o in self._search.outcomes if o.state == "complete" and o.note is None]
+        complete = [outcome for outcome in self._search.outcomes if _reached(outcome)]
         return sorted(complete, key=lambda outcome: (-outcome.score, outcome.order))
 
     def finalists(self) -> list[Outcome]:
-        """The best few. Raises ValueError when no trial could be trained at all."""
-        best = self.ranking()[: self._finalists]
-        if not best:
-            notes = [outcome.note for outcome in self._search.outcomes if outcome.note]
-            reason = notes[-1] if notes else "all were pruned"
-            raise ValueError(f"no trial of {self._setting.family} reached the search horizon: {reason}")
-        return best
+        """The best few; none of a family that could not be trained."""
+        return self.ranking()[: self._finalists]
+
+    @property
+    def untrainable(self) -> str | None:
+        """Why no trial reached the search horizon, as a sentence; None while the search goes on and where one did."""
+        if not self.done or any(_reached(outcome) for outcome in self._search.outcomes):
+            return None
+        notes = [outcome.note for outcome in self._search.outcomes if outcome.note]
+        reason = notes[-1] if notes else "all were pruned"
+        return f"no trial of {self._setting.family} reached the search horizon: {reason}"
 
     def learning_rate(self, params: Mapping[str, float]) -> float:
         """The rate that a trial of these numbers trains at."""
@@ -256,3 +265,8 @@ class TrialPhase:
         facts |= {"sigma_p_first": config.sigma_p_first, "bias_first": bias_label(config)}
         aliases = family_of(config.family).aliases
         return facts | {alias: constant / config.sigma_a for alias, constant in aliases.items()}
+
+
+def _reached(outcome: Outcome) -> bool:
+    """Whether a trial was trained to the search horizon."""
+    return outcome.state == "complete" and outcome.note is None

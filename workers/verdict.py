@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from vi3nr.activations import activation
+from vi3nr.activations import activation, family_of
 from vi3nr.config import Stability
-from vi3nr.ensemble.interface import WORST_SCORE
 from vi3nr.theory import stable_sigma_p
 from workers.arms import ArmSpec, bias_label
 from workers.carry_over import carry_over
 from workers.events import Run
 from workers.exhibits import Exhibit
+from workers.memorising import memorising_warning
 from workers.objective import Objective
 from workers.plan import StudyPlan
 from workers.result import (
     Arm,
     Comparison,
+    FamilyComparison,
     FamilyResult,
     Interval,
     NetworkMetrics,
     StudyResult,
-    memorising_warning,
 )
 from workers.statistics import mean_interval, paired_interval
 from workers.tours import signal_scores
 
-__all__ = ["arm_of", "compare", "family_result", "study_result", "with_metrics"]
+__all__ = ["arm_of", "compare", "compare_families", "family_result", "study_result", "with_metrics"]
 
 
 def arm_of(spec: ArmSpec, runs: Sequence[Run], objective: Objective, steps: int) -> Arm:
@@ -52,16 +53,44 @@ def arm_of(spec: ArmSpec, runs: Sequence[Run], objective: Objective, steps: int)
     )
 
 
-def compare(found: Arm, baseline: Arm, objective: Objective) -> Comparison:
-    """The best found config against the best usual one, over the seeds that both were trained from."""
-    gain = paired_interval(dict(enumerate(found.values)), dict(enumerate(baseline.values)))
+def compare(found: Arm, baseline: Arm, objective: Objective, habitual: Arm | None = None) -> Comparison:
+    """The best found config against the best usual one, over the seeds that both were trained from.
+
+    ``habitual`` is the best usual one at a customary scale, for the sentence where ``baseline`` is at another.
+    """
+    gain = _paired(found, baseline)
     if gain.low is not None and gain.low > 0.0:
         verdict = "better"
     elif gain.high is not None and gain.high < 0.0:
         verdict = "worse"
     else:
         verdict = "as_good"
-    return Comparison(baseline.name, gain, verdict, _sentence(found.name, baseline.name, gain, verdict, objective))
+    customary = _at_customary_scale(baseline)
+    sentence = _sentence(found.name, baseline.name, gain, verdict, objective, customary)
+    if habitual is not None and not customary and verdict != "better":
+        sentence += _over_habit(found, habitual, objective)
+    return Comparison(baseline.name, gain, verdict, sentence, customary)
+
+
+def _at_customary_scale(arm: Arm) -> bool:
+    scales = family_of(arm.family).customary_sigma_a
+    return any(math.isclose(arm.sigma_a, scale, rel_tol=1e-6) for scale in scales)
+
+
+def _over_habit(found: Arm, habitual: Arm, objective: Objective) -> str:
+    by, _, _ = _difference(gain := _paired(found, habitual), objective)
+    return f" Against the best at a customary scale, {habitual.name}, it is {by} (mean of {gain.n} seeds)."
+
+
+def compare_families(ranked: Sequence[FamilyResult], objective: Objective) -> FamilyComparison | None:
+    """The winners of the two best families, which share the seeds of the confirmation; None for one family."""
+    if len(ranked) < 2:
+        return None
+    best, second = ranked[:2]
+    gain = _paired(best.winner, second.winner)
+    better = gain.low is not None and gain.low > 0.0
+    sentence = _family_sentence(best.family, second.family, gain, better, objective)
+    return FamilyComparison(best.family, second.family, gain, "better" if better else "as_good", sentence)
 
 
 def family_result(
@@ -72,15 +101,16 @@ def family_result(
     """
     ranked = sorted(arms, key=lambda arm: -arm.score.mean)
     full = [arm for arm in ranked if arm.score.n >= replicates]
-    found = next((arm for arm in full if arm.kind == "finalist"), None)
+    found = next((arm for arm in full if arm.kind != "baseline"), None)  # by the search, or by theory alone
     usual = next((arm for arm in full if arm.kind == "baseline"), None)
+    habitual = next((arm for arm in ranked if arm.kind == "baseline" and _at_customary_scale(arm)), None)
     winner = full[0]
     stable = _stability(winner)
     return FamilyResult(
         family=family,
         learning_rate=winner.learning_rate,
         winner=winner,
-        comparison=None if found is None or usual is None else compare(found, usual, objective),
+        comparison=None if found is None or usual is None else compare(found, usual, objective, habitual),
         arms=tuple(ranked),
         trials=trials,
         stability_sigma_p=stable.sigma_p,
@@ -90,9 +120,9 @@ def family_result(
 
 
 def study_result(
-    plan: StudyPlan, families: Sequence[FamilyResult], ended: str, *, points: int, channels: int, signals: int = 1
+    plan: StudyPlan, families: Sequence[FamilyResult], ended: str, *, points: int, signals: int = 1
 ) -> StudyResult:
-    """Rank the families by their winners' means, and say what a reader should beware of."""
+    """Rank the families by their winners' means, compare the first two, and say what a reader should beware of."""
     ranked = sorted(families, key=lambda family: -family.winner.score.mean)
     return StudyResult(
         objective=plan.objective.name,
@@ -103,9 +133,10 @@ def study_result(
         search_ended_by=ended,
         points=points,
         families=tuple(ranked),
-        warnings=(*_memorising(ranked[0].winner, points, channels), *_diverged(ranked)),
+        warnings=(*_memorising(plan, ranked, points), *_diverged(ranked, plan.objective)),
         signals=signals - plan.held_out_signals,
         held_out_signals=plan.held_out_signals,
+        family_comparison=compare_families(ranked, plan.objective),
     )
 
 
@@ -120,20 +151,43 @@ def with_metrics(result: StudyResult, exhibits: Sequence[Exhibit]) -> StudyResul
     return replace(result, families=tuple(of(family) for family in result.families))
 
 
-def _sentence(found: str, usual: str, gain: Interval, verdict: str, objective: Objective) -> str:
-    unit, digits = objective.unit, 1 if objective.unit == "dB" else 0
-    by = f"{gain.mean:+.{digits}f} {unit}"
-    if gain.low is None or gain.high is None:
+def _paired(first: Arm, second: Arm) -> Interval:
+    return paired_interval(dict(enumerate(first.values)), dict(enumerate(second.values)))
+
+
+def _sentence(found: str, usual: str, gain: Interval, verdict: str, objective: Objective, customary: bool) -> str:
+    by, size, interval = _difference(gain, objective)
+    if interval is None:
         return f"{found} scores {by} against {usual} on one seed; one seed cannot tell which is better."
-    interval = f"95 % interval {gain.low:.{digits}f} to {gain.high:.{digits}f}, {gain.n} seeds"
+    interval = f"{interval}, {gain.n} seeds"
     if verdict == "better":
-        return f"{found} gains {gain.mean:.{digits}f} {unit} ({interval}) over {usual}."
+        return f"{found} gains {size} ({interval}) over {usual}."
+    told = usual if customary else f"{usual} (a usual rule, at a scale that is not customary)"
     if verdict == "worse":
-        loss = f"{-gain.mean:.{digits}f} {unit}"
-        return f"Your usual default, {usual}, is already best: keep it. {found} loses {loss} ({interval})."
+        best = f"Your usual default, {usual}, is already best: keep it." if customary else f"{told} is best."
+        return f"{best} {found} loses {size} ({interval})."
     if gain.mean < 0.0:
-        return f"{found} is about as good as {usual}: {by} ({interval}). If that is your default, keep it."
-    return f"{found} is as good as {usual}, but not clearly better: {by} ({interval})."
+        keep = " If that is your default, keep it." if customary else ""
+        return f"{found} is about as good as {told}: {by} ({interval}).{keep}"
+    return f"{found} is as good as {told}, but not clearly better: {by} ({interval})."
+
+
+def _difference(gain: Interval, objective: Objective) -> tuple[str, str, str | None]:
+    """A paired difference in words: with its sign, without, and its interval; None from one seed."""
+    unit, digits = objective.unit, 1 if objective.unit == "dB" else 0
+    by, size = f"{gain.mean:+z.{digits}f} {unit}", f"{abs(gain.mean):z.{digits}f} {unit}"
+    if gain.low is None or gain.high is None:
+        return by, size, None
+    return by, size, f"95 % interval {gain.low:z.{digits}f} to {gain.high:z.{digits}f}"
+
+
+def _family_sentence(best: str, second: str, gain: Interval, better: bool, objective: Objective) -> str:
+    by, size, interval = _difference(gain, objective)
+    if interval is None:
+        return f"{best} scores {by} against {second} on one seed; one seed cannot tell which family is better."
+    if better:
+        return f"{best} is {size} ({interval}, {gain.n} seeds) better than {second}."
+    return f"{best} and {second} are equally good here, as far as {gain.n} seeds can tell: {by} ({interval})."
 
 
 def _stability(winner: Arm) -> Stability:
@@ -141,15 +195,16 @@ def _stability(winner: Arm) -> Stability:
     return stable_sigma_p(activation(config.family, config.sigma_a, **config.parameters))
 
 
-def _memorising(winner: Arm, points: int, channels: int) -> list[str]:
-    parameters = sum((layer.fan_in + 1) * layer.fan_out for layer in winner.init_config.layers)
-    warning = memorising_warning(parameters, points, channels)
+def _memorising(plan: StudyPlan, families: Sequence[FamilyResult], points: int) -> list[str]:
+    widths = families[0].winner.init_config.layer_widths
+    warning = memorising_warning(widths, [family.family for family in families], points, plan.objective)
     return [] if warning is None else [warning]
 
 
-def _diverged(families: Sequence[FamilyResult]) -> list[str]:
+def _diverged(families: Sequence[FamilyResult], objective: Objective) -> list[str]:
     arms = [arm for family in families for arm in family.arms if arm.diverged]
     return [
-        f"{arm.name} diverged in {arm.diverged} of {arm.score.n} runs; each of them counts as {WORST_SCORE:.0f} dB."
+        f"{arm.name} diverged in {arm.diverged} of {arm.score.n} runs, which its mean includes: its lowest score is "
+        f"{min(arm.values):.0f} {objective.unit}."
         for arm in arms
     ]

@@ -12,7 +12,7 @@ from service.answers import DatasetAnswer, StudyAnswer, TrialAnswer
 from service.answers_limits import Limits
 from service.client import calls
 from service.client.calls import Call, Upload
-from service.client.connection import Attempts, headers_of, url_of
+from service.client.connection import Attempts, asks_directly, headers_of, url_of
 from service.client.retries import Retries
 from service.client.waiting import Waiting
 from service.schemas import StudyRequest
@@ -35,7 +35,7 @@ class AsyncClient:
         retries: Retries = Retries(),
     ) -> None:  # fmt: skip
         self._retries, self._timeout = retries, timeout
-        self._http = httpx2.AsyncClient(base_url=url_of(url), headers=headers_of(key))
+        self._http = httpx2.AsyncClient(base_url=url_of(url), headers=headers_of(key), trust_env=not asks_directly(url))
 
     async def __aenter__(self) -> AsyncClient:
         return self

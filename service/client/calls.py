@@ -30,7 +30,7 @@ Upload = str | Path | tuple[str, bytes]
 
 @dataclass(frozen=True)
 class Call(Generic[T]):
-    """One request. ``read`` makes its answer, of any status below 400, into a value.
+    """One request. ``read`` makes its answer, one of success or 304, into a value.
 
     ``patience`` is how many seconds longer than usual the answer may take. ``gone_is_done``: a 404 to a request that
     was sent again means that the first one had arrived.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+from contextlib import suppress
 from typing import Generic, TypeVar
 from urllib.parse import urlsplit
 
@@ -11,7 +13,7 @@ from service.client.calls import Call
 from service.client.errors import ApiError, UnreachableError
 from service.client.retries import Retries, seconds_to_wait
 
-__all__ = ["Attempts", "headers_of", "url_of"]
+__all__ = ["Attempts", "asks_directly", "headers_of", "url_of"]
 
 T = TypeVar("T")
 
@@ -19,9 +21,19 @@ T = TypeVar("T")
 def url_of(url: str) -> str:
     """The service's address. Raises ValueError for what is none."""
     parts = urlsplit(url)
+    if parts.username or parts.password:
+        raise ValueError("the service's address must hold no user and no password; an API key is given beside it")
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError(f"the service's address must begin with http:// or https://, got {url!r}")
     return url.rstrip("/")
+
+
+def asks_directly(url: str) -> bool:
+    """Whether the service is on this machine, where no proxy of the environment leads to it."""
+    host = urlsplit(url).hostname or ""
+    with suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host == "localhost" or host.endswith(".localhost")
 
 
 def headers_of(key: str | None) -> dict[str, str]:
@@ -59,7 +71,8 @@ class Attempts(Generic[T]):
     def read(self, response: httpx2.Response) -> T:
         """The answer as a value. Raises ApiError, and UnreachableError for what only a foreign server answers."""
         status = response.status_code
-        if status >= 400 and not (status == 404 and self._call.gone_is_done and self._sent > 1):
+        answered = response.is_success or status == 304  # a redirect is none: what it leads to was not asked
+        if not answered and not (status == 404 and self._call.gone_is_done and self._sent > 1):
             raise ApiError.of(response, _retry_after(response))
         try:
             return self._call.read(response)

@@ -40,13 +40,15 @@ class ApiError(ServiceError):
 
     @staticmethod
     def of(response: httpx2.Response, retry_after: float | None) -> ApiError:
-        """The error that an answer of status 400 or more tells."""
+        """The error that an answer tells which is none of success."""
         try:
             problem = ProblemBody.model_validate_json(response.content)
         except ValidationError:  # a proxy's page, say
             words = " ".join(response.text.split())[:SHOWN]
             status = response.status_code
             title = response.reason_phrase or "an error"
+            if elsewhere := response.headers.get("location"):
+                words = f"it points to {elsewhere[:SHOWN]!r}, which is not followed"
             problem = ProblemBody(
                 type="about:blank", title=title, status=status,
                 detail=f"{response.request.url} answered {status} {title}: {words or 'without a word'}",

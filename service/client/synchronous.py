@@ -12,7 +12,7 @@ from service.answers import DatasetAnswer, StudyAnswer, TrialAnswer
 from service.answers_limits import Limits
 from service.client import calls
 from service.client.calls import Call, Upload
-from service.client.connection import Attempts, headers_of, url_of
+from service.client.connection import Attempts, asks_directly, headers_of, url_of
 from service.client.retries import Retries
 from service.client.waiting import Waiting
 from service.schemas import StudyRequest
@@ -47,7 +47,7 @@ class Client:
         retries: Retries = Retries(),
     ) -> None:  # fmt: skip
         self._retries, self._timeout = retries, timeout
-        self._http = httpx2.Client(base_url=url_of(url), headers=headers_of(key))
+        self._http = httpx2.Client(base_url=url_of(url), headers=headers_of(key), trust_env=not asks_directly(url))
 
     def __enter__(self) -> Client:
         return self

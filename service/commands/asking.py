@@ -13,6 +13,7 @@ __all__ = [
     "Finalists",
     "Layers",
     "LearningRate",
+    "Objective",
     "Reuse",
     "Seed",
     "Seeds",
@@ -29,8 +30,9 @@ Activations = Annotated[
 Steps = Annotated[int, typer.Option(help="Full-batch Adam steps of a training.")]
 Trials = Annotated[int, typer.Option(help="Trials a family.")]
 Width = Annotated[int, typer.Option(help="Units of a hidden layer.")]
-Layers = Annotated[int, typer.Option(help="Hidden layers.")]
+Layers = Annotated[int, typer.Option(help="Hidden layers, beside the first and the output layer.")]
 LearningRate = Annotated[float | None, typer.Option(help="Default: customary for the family.")]
+Objective = Annotated[str, typer.Option(help="What is maximised: fit, held_out (points not trained on) or area.")]
 Finalists = Annotated[int, typer.Option(help="Configs that are trained to the end.")]
 Seeds = Annotated[int, typer.Option(help="Fresh seeds of the confirmation.")]
 Seed = Annotated[int, typer.Option(help="Of the search.")]
@@ -45,6 +47,7 @@ def request_of(
     width: int,
     layers: int,
     learning_rate: float | None,
+    objective: str,
     finalists: int,
     seeds: int,
     seed: int,
@@ -56,6 +59,7 @@ def request_of(
         "network": {"width": width, "hidden_layers": layers},
         "training": {"steps": steps},
         "search": {"trials": trials, "seed": seed},
+        "objective": objective,
         "confirm": {"finalists": finalists, "seeds": seeds},
         "reuse": reuse,
     }

@@ -43,15 +43,26 @@ def doctor(
 
 
 def _findings(settings: Settings, host: str, port: int, dashboard_port: int) -> list[Finding]:
-    from service.doctor import software, surroundings
+    from service.doctor import software
+    from service.doctor.findings import note
 
-    return [
+    found = [
         software.python(),
         *software.packages(),
         software.torch_threads(),
         software.gpu(),
         software.compiler(),
         software.home_folder(settings),
+    ]
+    try:
+        from service.doctor import surroundings
+    except Exception:  # of a broken package, told above
+        told = (
+            "the database, the data folder, the disk and the ports were not looked at: first the packages must be whole"
+        )
+        return [*found, note("surroundings", told)]
+    return [
+        *found,
         *surroundings.ray_cluster(settings),
         surroundings.database(settings),
         surroundings.data_folder(settings),

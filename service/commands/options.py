@@ -13,6 +13,7 @@ from service.exit_statuses import WRONG
 from service.settings import Settings
 
 __all__ = [
+    "LAST_PORT",
     "DataDir",
     "Family",
     "Host",
@@ -39,6 +40,7 @@ def families_beginning(incomplete: str) -> list[str]:
 
 DataDir = Annotated[Path | None, typer.Option(help="Folder of the database and the datasets.", show_default=False)]
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
+LAST_PORT = 65535
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 Url = Annotated[str, typer.Option(envvar="VI3NR_URL", help="Of the running service.")]
 KeyFile = Annotated[
@@ -69,6 +71,8 @@ def parameters_of(given: list[str] | None) -> dict[str, float]:
     found = {}
     for text in given or []:
         name, _, number = text.partition("=")
+        if not name.strip():
+            refuse(f"--parameter must be NAME=NUMBER, got {text!r}")
         try:
             found[name.strip()] = float(number)
         except ValueError:
@@ -85,6 +89,8 @@ def sentence_of(error: Exception, prefix: str = "") -> str:
             f"{_field(item['loc'], prefix)}: {item['msg']}, got {json.dumps(item['input'], default=str)}"
             for item in error.errors()
         )
+    if isinstance(error, OSError) and error.strerror and isinstance(error.filename, str):
+        return f"{error.filename}: {error.strerror}"
     return " ".join(str(error).split()) or type(error).__name__
 
 

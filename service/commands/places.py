@@ -36,11 +36,17 @@ def database_errors_told() -> Iterator[None]:
 @contextmanager
 def database_of(data_dir: Path | None) -> Iterator[Engine]:
     """The database of this machine, once it is found ready."""
-    from service.database import opened
+    from service.database import missing_file, opened
     from service.store import Store
 
     try:
-        with database_errors_told(), opened(settings_of(data_dir).url) as engine:
+        url = settings_of(data_dir).url
+        if (file := missing_file(url)) is not None:
+            refuse(
+                f"there is no database at {file}: `vi3nr serve`, `vi3nr search` and `vi3nr db upgrade` make one; "
+                "--data-dir names another folder"
+            )
+        with database_errors_told(), opened(url) as engine:
             if reason := Store(engine).unready():
                 refuse(reason)
             yield engine
@@ -62,13 +68,20 @@ def study_here(study_id: str, data_dir: Path | None) -> Iterator[tuple[Store, Bl
         yield store, blobs, study
 
 
+def _key_in(file: Path) -> str:
+    try:
+        return file.read_text("utf-8")
+    except UnicodeDecodeError:
+        refuse(f"--key-file {file} holds no API key: it is not text")
+
+
 @contextmanager
 def running_service(url: str, key_file: Path | None) -> Iterator[Client]:
     """A client of a running service; what goes wrong ends the command with a sentence."""
     from service.client import ApiError, Client, Retries, UnreachableError
 
     try:
-        key = os.environ.get("VI3NR_API_KEY") if key_file is None else key_file.read_text()
+        key = os.environ.get("VI3NR_API_KEY") if key_file is None else _key_in(key_file)
         with Client(url, key or None, retries=Retries(times=2)) as client:  # a person waits
             yield client
     except ApiError as error:

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import json
-import signal
-import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from service.commands.options import DataDir, Host, Json, refuse, sentence_of, settings_of
+from service.commands.options import LAST_PORT, DataDir, Host, Json, refuse, sentence_of, settings_of
 from service.commands.places import database_errors_told
+from service.exit_statuses import INTERRUPTED
+from service.settings import Settings
 
 __all__ = ["api", "dashboard", "demo", "runner", "serve"]
 
+Port = Annotated[int, typer.Option(min=0, max=LAST_PORT, help="Of the API; 0 takes a free one.")]
+DashboardPort = Annotated[int, typer.Option(min=0, max=LAST_PORT, help="Of the Optuna dashboard; 0 takes a free one.")]
 Fd = Annotated[int | None, typer.Option(help="Inherited listening socket, instead of host and port.", hidden=True)]
 
 
 def serve(
     host: Host = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Of the API; 0 takes a free one.")] = 8000,
-    dashboard_port: Annotated[int, typer.Option(help="Of the Optuna dashboard; 0 takes a free one.")] = 8080,
+    port: Port = 8000,
+    dashboard_port: DashboardPort = 8080,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
@@ -53,35 +56,50 @@ def serve(
 def demo() -> None:
     """The main job from end to end on a photograph, in a few minutes: start, search, confirm, answer, stop."""
     from service.demo import run_demo
+    from service.stopping import raised_once
 
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    run_demo()
+    try:
+        with raised_once():
+            run_demo()
+    except KeyboardInterrupt:
+        refuse("interrupted; the demo keeps nothing: `vi3nr demo` begins anew", INTERRUPTED)
 
 
-def api(host: Host = "127.0.0.1", port: int = 8000, fd: Fd = None, data_dir: DataDir = None) -> None:
+def api(host: Host = "127.0.0.1", port: Port = 8000, fd: Fd = None, data_dir: DataDir = None) -> None:
     """Run the HTTP API alone (a part of a deployment)."""
     from service.binding import UnguardedError
     from service.processes import run_api
 
     try:
-        run_api(settings_of(data_dir), host, port, fd)
-    except UnguardedError as error:
-        refuse(str(error))
+        run_api(_with_folder(data_dir), host, port, fd)
+    except (UnguardedError, OSError) as error:
+        refuse(sentence_of(error))
 
 
 def runner(data_dir: DataDir = None) -> None:
     """Run a runner alone (a part of a deployment)."""
     from service.processes import run_runner
 
-    run_runner(settings_of(data_dir))
+    run_runner(_with_folder(data_dir))
 
 
-def dashboard(host: Host = "127.0.0.1", port: int = 8080, fd: Fd = None, data_dir: DataDir = None) -> None:
+def dashboard(host: Host = "127.0.0.1", port: DashboardPort = 8080, fd: Fd = None, data_dir: DataDir = None) -> None:
     """Run the read-only Optuna dashboard alone (a part of a deployment)."""
     from service.binding import UnguardedError
     from service.processes import run_dashboard
 
     try:
         run_dashboard(settings_of(data_dir), host, port, fd)
-    except UnguardedError as error:
-        refuse(str(error))
+    except (UnguardedError, OSError) as error:
+        refuse(sentence_of(error))
+
+
+def _with_folder(data_dir: Path | None) -> Settings:
+    """The settings, once the folder of an SQLite database is there: a process that starts without it dies untidily."""
+    settings = settings_of(data_dir)
+    if not settings.database_url:
+        try:
+            settings.data_dir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            refuse(sentence_of(error))
+    return settings

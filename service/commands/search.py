@@ -12,6 +12,7 @@ from service.commands.asking import (
     Finalists,
     Layers,
     LearningRate,
+    Objective,
     Reuse,
     Seed,
     Seeds,
@@ -29,15 +30,16 @@ __all__ = ["search"]
 def search(
     file: Annotated[Path, typer.Argument(help="An image, a sound, an array or a shape: docs/signals.md.")],
     activation: Activations,
-    steps: Steps = 500,
-    trials: Trials = 24,
+    steps: Steps = 300,
+    trials: Trials = 12,
     width: Width = 64,
     layers: Layers = 3,
     learning_rate: LearningRate = None,
-    finalists: Finalists = 3,
+    objective: Objective = "fit",
+    finalists: Finalists = 2,
     seeds: Seeds = 5,
     seed: Seed = 0,
-    max_points: Annotated[int, typer.Option(help="What has more points is made smaller.")] = 16384,
+    max_points: Annotated[int, typer.Option(min=4, help="What has more points is made smaller.")] = 9216,
     output: Annotated[Path, typer.Option(help="Folder for the configs.")] = Path(),
     report: Annotated[Path | None, typer.Option(help="Write the report, an HTML page, to this file.")] = None,
     reuse: Reuse = True,
@@ -46,6 +48,9 @@ def search(
 ) -> None:
     """Search the best initialisation for a file on this machine, without a server.
 
+    The defaults answer for two families in under five minutes on two cores. A closer look:
+    --steps 500 --trials 24 --finalists 3 --max-points 16384.
+
     Ctrl-C keeps what was found; the same command goes on from there.
     """
     from service.local_search import Asked, search_file
@@ -53,7 +58,7 @@ def search(
 
     request = request_of(
         activation, steps=steps, trials=trials, width=width, layers=layers, learning_rate=learning_rate,
-        finalists=finalists, seeds=seeds, seed=seed, reuse=reuse,
+        objective=objective, finalists=finalists, seeds=seeds, seed=seed, reuse=reuse,
     )  # fmt: skip
     asked = Asked(file, max_points, request)
     try:

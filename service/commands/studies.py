@@ -13,6 +13,7 @@ from service.commands.asking import (
     Finalists,
     Layers,
     LearningRate,
+    Objective,
     Reuse,
     Seed,
     Seeds,
@@ -64,7 +65,7 @@ def list_studies(
     for heading in ("id", "state", "families", "best so far", "created"):
         table.add_column(heading, no_wrap=heading == "id")
     for study in found:
-        best = "" if study.best_so_far is None else f"{study.best_so_far.score:.2f}"
+        best = "" if study.best_so_far is None else f"{study.best_so_far.score:.2f} {study.unit}"
         table.add_row(study.id, study.state.value, _families(study), best, f"{study.created:%Y-%m-%d %H:%M}")
     Console().print(table, markup=False)
 
@@ -78,6 +79,7 @@ def start(
     width: Width = 64,
     layers: Layers = 3,
     learning_rate: LearningRate = None,
+    objective: Objective = "fit",
     finalists: Finalists = 3,
     seeds: Seeds = 5,
     seed: Seed = 0,
@@ -89,7 +91,7 @@ def start(
     """Ask for a study of a dataset; `studies show ID --wait` waits for its answer."""
     request = request_of(
         activation, steps=steps, trials=trials, width=width, layers=layers, learning_rate=learning_rate,
-        finalists=finalists, seeds=seeds, seed=seed, reuse=reuse,
+        objective=objective, finalists=finalists, seeds=seeds, seed=seed, reuse=reuse,
     )  # fmt: skip
     with running_service(url, key_file) as client:
         study = client.start({"dataset_id": dataset, **request})
@@ -113,7 +115,7 @@ def show(
 
     console = Console()
     with running_service(url, key_file) as client:
-        study = _waited(client, study_id) if wait else client.study(study_id)
+        study = _waited(client, study_id, url) if wait else client.study(study_id)
         result = client.best(study_id) if study.state is StudyState.COMPLETED else None
     if as_json:
         print_json({**study.model_dump(mode="json"), "result": None if result is None else result_json(result)})
@@ -147,7 +149,7 @@ def delete(study_ids: StudyIds, url: Url = HERE, key_file: KeyFile = None, as_js
     print_deleted(study_ids, as_json)
 
 
-def _waited(client: Client, study_id: str) -> StudyAnswer:
+def _waited(client: Client, study_id: str, url: str) -> StudyAnswer:
     """The study once it has ended; progress goes to standard error. Ctrl-C ends the wait, not the study."""
     from service.progress_view import shown_progress
 
@@ -156,7 +158,8 @@ def _waited(client: Client, study_id: str) -> StudyAnswer:
         with shown_progress(console) as show:
             return client.wait(study_id, lambda study: show(study.progress, study.seconds_left))
     except KeyboardInterrupt:
-        console.print(f"interrupted; the study goes on: vi3nr studies show {study_id} --wait", highlight=False)
+        again = f"vi3nr studies show {study_id} --wait" + ("" if url == HERE else f" --url {url}")
+        console.print(f"interrupted; the study goes on: {again}", highlight=False, markup=False, soft_wrap=True)
         raise typer.Exit(INTERRUPTED) from None
 
 

@@ -24,7 +24,7 @@ def init_config(
     sigma_p: Annotated[float | None, typer.Option(help="Std of pre-activations; default: the theory's own.")] = None,
     sigma_p_first: Annotated[float | None, typer.Option(help="Of the first layer; default: sigma_p.")] = None,
     width: Annotated[int, typer.Option(help="Units of a hidden layer.")] = 256,
-    layers: Annotated[int, typer.Option(help="Hidden layers.")] = 3,
+    layers: Annotated[int, typer.Option(help="Hidden layers, beside the first and the output layer.")] = 3,
     in_dim: Annotated[int, typer.Option(help="Coordinates.")] = 2,
     out_dim: Annotated[int, typer.Option(help="Values.")] = 3,
     bias: Annotated[str | None, typer.Option(help="zero, stability, like_weights, torch_default, or a share.")] = None,

@@ -10,10 +10,11 @@ import numpy as np
 
 from service.pages.colours import STOPS
 from service.pages.surface_plots import DEPTH, WORDS
+from service.pages.words import near
 from service.surfaces import Learned
 from workers.axes import RATIO, SIGMA_A, SIGMA_P
 from workers.response import expected_finals
-from workers.response_data import AxisRange, Observation, Plane, ResponseSurface
+from workers.response_data import AxisRange, Observation, Plane, TheoryLine
 
 __all__ = ["surface_figure"]
 
@@ -24,10 +25,11 @@ Point = tuple[float, float]
 
 
 def surface_figure(learned: Learned, unit: str, decibel: float) -> str | None:
-    """Expected score over the plane as JSON: the trials, the good basin, the best point, the theory's line.
+    """Expected score as JSON, over the plane with the theory's line where there is one, else over the two axes that
+    matter most: the trials, the good basin, the best point, the theory's line.
 
     Args:
-        learned: of one family; with ``theory_plane`` the theory's line lies in the plane.
+        learned: of one family.
         unit: of scores.
         decibel: what 1 dB is in this unit.
 
@@ -35,17 +37,17 @@ def surface_figure(learned: Learned, unit: str, decibel: float) -> str | None:
         None with few trials or a single axis.
     """
     surface = learned.surface
-    if surface is None or surface.plane is None or len(learned.trials) < FEWEST:
+    plane = None if surface is None else surface.theory_plane or surface.plane
+    if surface is None or plane is None or len(learned.trials) < FEWEST:
         return None
-    plane = surface.plane
     top = max(surface.best_mean, *map(max, plane.mean))
     bottom = max(min(map(min, plane.mean)), top - DEPTH * decibel)
     best = (surface.best[plane.x], surface.best[plane.y])
     ranges = {axis.name: axis for axis in learned.axes}
     data = [
         _heat(plane, bottom, top, unit),
-        _basin(plane, surface.best_mean - decibel),
-        *_theory(surface, ranges),
+        _basin(plane, surface.best_mean - decibel, near(unit, decibel)),
+        *_theory(plane, surface.theory, ranges),
         _trials(learned.trials, plane, bottom, top, unit),
         _mark([best], "best point", f"{surface.best_mean:.2f} {unit}", symbol="cross", size=13, color="#ffffff"),
     ]
@@ -71,21 +73,20 @@ def _heat(plane: Plane, bottom: float, top: float, unit: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _basin(plane: Plane, level: float) -> dict[str, Any]:
+def _basin(plane: Plane, level: float, where: str) -> dict[str, Any]:
     return {
         "type": "contour", "x": plane.x_values, "y": plane.y_values, "z": plane.mean,
         "contours": {"coloring": "none", "start": level, "end": level, "size": 1}, "autocontour": False,
         "line": {"color": "#ffffff", "width": 2}, "showscale": False, "showlegend": True, "hoverinfo": "skip",
-        "name": "good basin: within 1 dB of the best",
+        "name": f"good basin: {where}",
     }  # fmt: skip
 
 
-def _theory(surface: ResponseSurface, ranges: dict[str, AxisRange]) -> list[dict[str, Any]]:
+def _theory(plane: Plane, theory: TheoryLine | None, ranges: dict[str, AxisRange]) -> list[dict[str, Any]]:
     """The line where sigma_p is the theory's own, where the plane has it."""
-    plane, theory = surface.plane, surface.theory
-    if plane is None or theory is None or plane.x != SIGMA_A or plane.y not in (RATIO, SIGMA_P):
+    if theory is None or plane.x != SIGMA_A or plane.y not in (RATIO, SIGMA_P):
         return []
-    heights = [theory.rho] * len(theory.sigma_a) if plane.y == RATIO else list(theory.sigma_p)
+    heights = theory.along(plane.y)
     low, high = ranges[plane.y].low, ranges[plane.y].high
     points = [(a, b) for a, b in zip(theory.sigma_a, heights, strict=True) if low <= b <= high]
     if not points:
@@ -94,7 +95,7 @@ def _theory(surface: ResponseSurface, ranges: dict[str, AxisRange]) -> list[dict
         {
             "type": "scatter", "mode": "lines", "x": [a for a, _ in points], "y": [b for _, b in points],
             "line": {"color": "#ff6f61", "width": 3, "dash": "dash"}, "hoverinfo": "name",
-            "name": f"the theory's own sigma_p: {theory.rho:.4g} sigma_a",
+            "name": f"the theory's own sigma_p: {theory.rho:.4g} sigma_a at the best sigma_a",
         }
     ]  # fmt: skip
 

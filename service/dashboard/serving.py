@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 import socketserver
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
@@ -88,6 +89,13 @@ class _Server(socketserver.ThreadingMixIn, WSGIServer):
 
 
 class _QuietHandler(WSGIRequestHandler):
+    timeout = 30.0  # seconds: a connection that is silent so long ends, for it holds a thread
+
+    def handle(self) -> None:
+        """Answer one request, if it comes."""
+        with suppress(TimeoutError):
+            super().handle()
+
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing: the dashboard polls."""
 

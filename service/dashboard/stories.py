@@ -16,11 +16,12 @@ from service.dashboard.figure import surface_figure
 from service.dashboard.files import File, family_files
 from service.dashboard.words import study_name, study_note, trial_note
 from service.keepsakes import unpack
+from service.objectives import decibel, objective_of
 from service.records import Dataset, Study
 from service.states import FINISHED
 from service.store import Store
 from service.surface_memory import SurfaceMemory
-from service.surfaces import decibel, learn, objective_of, theory_of
+from service.surfaces import learn, own_sigma_p
 from vi3nr.signals import Signal
 from workers.result import FamilyResult, StudyResult
 
@@ -52,7 +53,7 @@ class Stories:
 
     def __init__(self, store: Store, blobs: BlobStore, public_url: str = "") -> None:
         self._store, self._blobs, self._public_url = store, blobs, public_url
-        self._surfaces = SurfaceMemory(partial(learn, store, theory_plane=True))
+        self._surfaces = SurfaceMemory(partial(learn, store))
         self._lock, self._kept = threading.Lock(), OrderedDict[tuple[str, str], Story]()
 
     def close(self) -> None:
@@ -112,10 +113,11 @@ class Stories:
         raise PermissionError("the dashboard is for looking")
 
     def _tell(self, study: Study, dataset: Dataset, family: str, result: StudyResult | None) -> Story:
-        note = study_note(study, dataset, family, result, theory_of(study, family), self._public_url)
+        found = None if result is None else next((one for one in result.families if one.family == family), None)
+        theory = own_sigma_p(study, family, None if found is None else found.winner.sigma_a)
+        note = study_note(study, dataset, family, result, theory, self._public_url)
         unit, one = objective_of(study).unit, decibel(study)
         figure = surface_figure(self._surfaces.of(study, family), unit, one)
-        found = None if result is None else next((one for one in result.families if one.family == family), None)
         if result is None or found is None:
             return Story(note, figure)
         trials = {arm.trial: trial_note(arm, found, result) for arm in found.arms if arm.trial is not None}

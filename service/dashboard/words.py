@@ -14,6 +14,7 @@ from service.pages import words
 from service.pages.answers import answer_of
 from service.records import Dataset, Study, Title
 from service.states import StudyState
+from service.surfaces import Own
 from workers.result import Arm, FamilyResult, StudyResult
 
 __all__ = ["plain", "study_name", "study_note", "trial_note"]
@@ -49,16 +50,16 @@ def study_note(
     dataset: Dataset,
     family: str,
     result: StudyResult | None,
-    theory: tuple[float, str] | None,
+    theory: Own,
     public_url: str,
 ) -> str:
     """The note of one family's search: the answer, or how far it is; what was asked; the theory; the report.
 
-    ``theory`` is the stable sigma_p over sigma_a and its kind, if there is one.
+    ``theory`` is what it says at the winner's sigma_a.
     """
     found = None if result is None else next((one for one in result.families if one.family == family), None)
     parts = [_standing(study)] if result is None or found is None else _answer(found, result)
-    parts += [_asked(study, dataset, family), _theory(found, theory), _report(study, public_url)]
+    parts += [_asked(study, dataset, family), _theory(family, theory), _report(study, public_url)]
     warnings = dict.fromkeys([*study.warnings, *(() if result is None else result.warnings)])
     return "\n\n".join([*parts, *(f"**Mind:** {plain(said)}" for said in warnings)])
 
@@ -91,17 +92,17 @@ def _answer(found: FamilyResult, result: StudyResult) -> list[str]:
         "|:--|:--|:--|",
         *(f"| {name} | **{plain(value)}** | {plain(below)} |" for name, value, below in rows),
     ]
-    return [f"## {answer.headline}", plain(answer.sentence), "\n".join(table)]
+    compared = result.family_comparison
+    between = [] if compared is None else [plain(compared.sentence)]
+    return [f"## {answer.headline}", plain(answer.sentence), *between, "\n".join(table)]
 
 
 def _asked(study: Study, dataset: Dataset, family: str) -> str:
-    shape = " x ".join(map(str, dataset.shape)) + (" points" if len(dataset.shape) == 1 else "")
     more = f", the first of {len(dataset.signals)} signals" if len(dataset.signals) > 1 else ""
     asked: Mapping[str, Any] = study.request
-    told = [f"{dataset.name} ({dataset.kind}, {shape}{more}), {family}"]
+    told = [f"{dataset.name} ({dataset.kind}, {words.extent(dataset.kind, dataset.shape)}{more}), {family}"]
     if network := asked.get("network"):
-        layers = network["hidden_layers"]
-        told.append(f"{layers} hidden {'layer' if layers == 1 else 'layers'} of {network['width']} units")
+        told.append(words.hidden_layers(network))
     if training := asked.get("training"):
         told.append(f"{training['steps']} steps of Adam")
     if search := asked.get("search"):
@@ -111,15 +112,10 @@ def _asked(study: Study, dataset: Dataset, family: str) -> str:
     return f"**Asked:** {plain(', '.join(told))}."
 
 
-def _theory(found: FamilyResult | None, theory: tuple[float, str] | None) -> str:
-    if theory is None:
-        kind = "" if found is None else f" ({found.stability_kind.replace('_', ' ')})"
-        return f"**Theory:** {plain(f'no sigma_p of this family keeps signal and gradients alike{kind}')}."
-    rho, kind = theory
-    told = f"sigma_p = {rho:.4g} sigma_a keeps signal and gradients alike ({kind.replace('_', ' ')})"
-    if found is not None and found.stability_sigma_p is not None:
-        told += f": {found.stability_sigma_p:.4g} at the winner's sigma_a"
-    return f"**Theory:** {plain(told)}."
+def _theory(family: str, theory: Own) -> str:
+    sentence = words.theory(family, theory.kind, theory.sigma_p)
+    where = f" ({theory.sigma_p / theory.sigma_a:.4g} times sigma_a, {theory.sigma_a:.4g})" if theory.sigma_p else ""
+    return f"**Theory:** {plain(sentence.removesuffix('.') + where)}."
 
 
 def _report(study: Study, public_url: str) -> str:

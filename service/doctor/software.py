@@ -1,24 +1,30 @@
-"""Python, the packages that compute, the GPU, the compiler."""
+"""Python, the packages, the GPU, the compiler. Needs the standard library alone: any package may be the broken one."""
 
 from __future__ import annotations
 
 import importlib
 import os
 import platform
+import re
 import shutil
 import sys
 import warnings
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from service.doctor.findings import Finding, fault, fine, note
-from service.settings import Settings
+
+if TYPE_CHECKING:
+    from service.settings import Settings
 
 __all__ = ["compiler", "gpu", "home_folder", "packages", "python", "torch_threads"]
 
 OLDEST = (3, 11)  # as pyproject.toml has it
-PACKAGES = ("numpy", "scipy", "numba", "torch", "optuna", "ray", "sqlalchemy", "alembic", "fastapi", "optuna_dashboard")
+NAME, EXTRA = re.compile(r"[\w.-]+"), re.compile(r"extra == .(\w+)")  # of a requirement
+MODULES = {"pillow": "PIL", "scikit-image": "skimage"}  # that are not called as their distribution
 COMPILERS = ("c++", "g++", "clang++")
 DRIVER = Path("/proc/driver/nvidia/version")
 
@@ -31,23 +37,62 @@ def python() -> Finding:
     return fine("python", found)
 
 
-def packages(names: tuple[str, ...] = PACKAGES) -> list[Finding]:
-    """Each is imported: one that is installed and broken shows here, and not in the middle of a study."""
+def packages(required: Iterable[str] | None = None) -> list[Finding]:
+    """Each is imported: one that is installed and broken shows here, and not in the middle of a study.
+
+    Args:
+        required: as in ``pyproject.toml``; None: what vi3nr says that it requires, with the extra ``service``.
+    """
     found, wrong = [], []
-    for name in names:
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # what packages have to say to each other
-                importlib.import_module(name)
-        except ModuleNotFoundError as error:
-            missing = error.name or name
-            wrong.append(fault(name, f"{missing} is not installed: pip install 'vi3nr[service]'"))
-        except Exception as error:  # whatever a broken package throws, it is the answer
-            words = " ".join(str(error).split())[:200]
-            wrong.append(fault(name, f"cannot be imported ({type(error).__name__}: {words}); install it again"))
+    try:
+        asked = _required() if required is None else list(required)
+    except PackageNotFoundError:
+        return [fault("packages", "vi3nr itself is not installed: pip install 'vi3nr[service]'")]
+    for text in asked:
+        name = NAME.match(text)[0]  # type: ignore[index]  # a requirement begins with a name
+        version = _version(name)
+        if sentence := _broken(MODULES.get(name, name.replace("-", "_"))) or _outside(text, version):
+            wrong.append(fault(name, sentence))
         else:
-            found.append(f"{name} {_version(name)}".strip())
+            found.append(f"{name} {version}".strip())
     return [fine("packages", ", ".join(found)), *wrong] if found else wrong
+
+
+def _required() -> list[str]:
+    """Of the library, the API and the service."""
+    kept = []
+    for text in requires("vi3nr") or ():
+        requirement, _, marker = text.partition(";")
+        extras = set(EXTRA.findall(marker))
+        if (not extras or extras & {"api", "service"}) and not requirement.startswith("vi3nr["):
+            kept.append(requirement.strip())
+    return kept
+
+
+def _broken(module: str) -> str | None:
+    """What happens when it is imported, as a sentence; None if all is well."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what packages have to say to each other
+            importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        return f"{error.name or module} is not installed: pip install 'vi3nr[service]'"
+    except Exception as error:  # whatever a broken package throws, it is the answer
+        words = " ".join(str(error).split())[:200]
+        return f"cannot be imported ({type(error).__name__}: {words}); install it again"
+    return None
+
+
+def _outside(text: str, version: str) -> str | None:
+    """Which versions are needed, where this is none of them."""
+    try:
+        from packaging.requirements import Requirement
+    except ImportError:  # pip has one of its own
+        return None
+    asked = Requirement(text)
+    if not version or asked.specifier.contains(version, prereleases=True):
+        return None
+    return f"{version} is installed, and {asked.specifier} is needed: pip install {text!r}"
 
 
 def torch_threads() -> Finding:
@@ -113,6 +158,6 @@ def _torch() -> ModuleType | None:
 
 def _version(name: str) -> str:
     try:
-        return version(name.replace("_", "-"))
+        return version(name)
     except PackageNotFoundError:
         return ""

@@ -7,12 +7,11 @@ import os
 import shutil
 import socket
 import tempfile
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 from service.binding import UnguardedError, check_binding
 from service.doctor.findings import Finding, fault, fine, note
+from service.own_server import ask
 from service.routes_health import LEAST_FREE
 from service.settings import Settings
 
@@ -29,12 +28,11 @@ def database(settings: Settings) -> Finding:
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-    from service.database import HEAD, current_version, mismatch, opened
+    from service.database import HEAD, current_version, mismatch, missing_file, opened
 
     try:
-        url = make_url(settings.url)
-        shown = url.render_as_string(hide_password=True)
-        if url.get_backend_name() == "sqlite" and not (url.database and Path(url.database).exists()):
+        shown = make_url(settings.url).render_as_string(hide_password=True)
+        if missing_file(settings.url) is not None:
             return fine("database", f"{shown} is not there yet: the first start makes it")
         with opened(settings.url) as engine, engine.connect() as connection:
             found = current_version(connection)
@@ -112,7 +110,6 @@ def _existing(folder: Path) -> Path:
 
 def _is_ours(host: str, number: int) -> bool:
     try:
-        with urllib.request.urlopen(f"http://{host}:{number}/healthz", timeout=SECONDS) as answer:
-            return bool(json.loads(answer.read(1000)) == {"status": "ok"})
+        return bool(json.loads(ask(f"http://{host}:{number}/healthz", SECONDS)) == {"status": "ok"})
     except (OSError, ValueError):
         return False

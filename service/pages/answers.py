@@ -11,11 +11,15 @@ from workers.result import FamilyResult
 
 __all__ = ["Answer", "Tile", "answer_of"]
 
-HEADLINES = {
+HEADLINES: dict[str | None, str] = {
     "better": "This initialisation beats the usual ones",
     "as_good": "As good as your usual default, not clearly better",
     "worse": "Your usual default is already best",
     None: "The best initialisation found",
+}
+AT_ANOTHER_SCALE: dict[str | None, str] = {  # than customary ones: what it is compared with is nobody's default
+    "as_good": "As good as a usual rule at the best scale, not clearly better",
+    "worse": "A usual rule is best, at a scale that is not customary",
 }
 
 
@@ -44,11 +48,12 @@ class Answer:
 def answer_of(family: FamilyResult, unit: str) -> Answer:
     """The winner of a family against what people would have used."""
     verdict = None if family.comparison is None else family.comparison.verdict
+    headlines = HEADLINES if family.comparison is None or family.comparison.customary else HEADLINES | AT_ANOTHER_SCALE
     told = (family.comparison, family.carry_over)
     name = file_name(family.family)
     config = base64.b64encode(family.winner.init_config.to_json().encode()).decode()
     return Answer(
-        HEADLINES[verdict], verdict or "plain", " ".join(said.sentence for said in told if said is not None),
+        headlines[verdict], verdict or "plain", " ".join(said.sentence for said in told if said is not None),
         tuple(_tiles(family, unit)), snippet(name), name, f"data:application/json;base64,{config}",
     )  # fmt: skip
 
@@ -69,7 +74,7 @@ def _tiles(family: FamilyResult, unit: str) -> list[Tile]:
     tiles.append(
         Tile("score", f"{arm.score.mean:.{words.digits(unit)}f} {unit}", f"95 %: {ends}, {seeds}" if ends else seeds)
     )
-    if family.comparison is not None:
+    if family.comparison is not None and arm.kind != "baseline":  # else the sentence alone tells how far the others are
         gain = family.comparison.gain
         ends = words.between(gain, unit).replace("-", "\u2212")
         against = family.comparison.baseline.removeprefix(f"{family.family} ")

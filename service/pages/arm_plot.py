@@ -12,7 +12,7 @@ from workers.result import Arm, FamilyResult
 
 __all__ = ["arm_plot"]
 
-LEFT, ROW = 196, 26
+LEFT, ROW = 216, 26
 LONGEST = 30  # letters of an arm's name
 
 

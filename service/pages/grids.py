@@ -11,6 +11,7 @@ from markupsafe import Markup
 from service.pages.charts import Chart, Line, line_chart
 from service.pages.colours import picture_uri, viridis
 from service.pages.pictures import Picture, Reconstructions, Shown, colour_bar, nth, psnr_of
+from service.pages.words import as_shown
 from vi3nr.signals import Signal
 from workers.exhibits import shown_points
 
@@ -25,7 +26,7 @@ def array_section(signal: Signal, shown: Sequence[Shown], _: str, meta: Mapping[
     stride = shown[0].exhibit.stride
     truth = signal.values[shown_points(signal.shape, stride)]
     rows = [("Original", f"{' x '.join(map(str, signal.shape))} points", truth)]
-    rows += [(one.title, f"{psnr_of(one.exhibit, signal):.2f} dB, seed {one.exhibit.seed}", one.exhibit.values)
+    rows += [(one.title, as_shown(psnr_of(one.exhibit, signal), one.exhibit.seed), one.exhibit.values)
              for one in shown]  # fmt: skip
     shape = tuple(-(-side // stride) for side in signal.shape)
     html = Markup("").join(sliced(title, caption, values[:, 0].reshape(shape), axes) for title, caption, values in rows)

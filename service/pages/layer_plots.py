@@ -14,7 +14,9 @@ from workers.exhibits import LayerVariance
 __all__ = ["curve_plot", "variance_plot"]
 
 
-def curve_plot(runs: Iterable[Run], winner: str, usual: str | None, names: dict[str, str], steps: int) -> Markup:
+def curve_plot(
+    runs: Iterable[Run], winner: str, usual: str | None, names: dict[str, str], steps: int, points: str
+) -> Markup:
     """PSNR over the steps: the winner and the best usual initialisation with all their seeds, the others in grey.
 
     Args:
@@ -23,6 +25,7 @@ def curve_plot(runs: Iterable[Run], winner: str, usual: str | None, names: dict[
         usual: name of the best usual arm.
         names: what to call these arms.
         steps: of the whole training.
+        points: which ones are scored.
     """
     arms: dict[str, list[Run]] = {}
     for run in runs:
@@ -38,7 +41,7 @@ def curve_plot(runs: Iterable[Run], winner: str, usual: str | None, names: dict[
         "Learning curves",
         f"PSNR over {steps} training steps: mean over the seeds, and the range between them for the leading two.",
         "training step",
-        "PSNR over all points, dB",
+        f"PSNR over {points}, dB",
     )
     return line_chart(chart, lines)
 

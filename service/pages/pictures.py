@@ -69,7 +69,7 @@ def image_section(signal: Signal, shown: Sequence[Shown], name: str, __: Mapping
     for one, pixels in found:
         psnr = psnr_of(one.exhibit, signal)
         pictures.append(
-            Picture(one.title, f"{psnr:.2f} dB, seed {one.exhibit.seed}", f"Reconstruction by {one.title}",
+            Picture(one.title, words.as_shown(psnr, one.exhibit.seed), f"Reconstruction by {one.title}",
                     picture_uri(pixels), width, height)
         )  # fmt: skip
     for (one, _), error in zip(found, errors, strict=True):

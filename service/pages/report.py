@@ -17,6 +17,7 @@ from markupsafe import Markup
 
 from service.blobs import BlobStore
 from service.keepsakes import Keepsake, unpack
+from service.objectives import decibel, objective_of
 from service.pages import words
 from service.pages.answers import Answer, answer_of
 from service.pages.arm_plot import arm_plot
@@ -25,11 +26,11 @@ from service.pages.further import Further, further_section, places_shown
 from service.pages.layer_plots import curve_plot, variance_plot
 from service.pages.pictures import Reconstructions, Shown
 from service.pages.sections import reconstructions
-from service.pages.surface_plots import axis_plots, plane_plot, trial_plot
+from service.pages.surface_plots import axis_plots, plane_plot, shows_theory, trial_plot
 from service.records import Dataset, Study
 from service.states import FINISHED
 from service.store import Store
-from service.surfaces import Learned, Learning, decibel, learn, objective_of
+from service.surfaces import Learned, Learning, learn
 from vi3nr.signals import Signal
 from workers.events import Run
 from workers.exhibits import Exhibit
@@ -51,6 +52,7 @@ class SearchBlock:
     family: str
     surface: ResponseSurface | None
     plane: Markup
+    theory: Markup  # the plane with the theory's line, where that is another one
     axes: list[tuple[AxisResponse, Markup]]
     trials: Markup
 
@@ -170,7 +172,8 @@ def _family(
         family,
         answer_of(family, result.unit),
         _search(learned, study, family.family),
-        curve_plot([r for r in runs if r.family == family.family], family.winner.name, usual, names, result.steps),
+        curve_plot([r for r in runs if r.family == family.family], family.winner.name, usual, names, result.steps,
+                   "the held-out points" if result.objective == "held_out" else "all points"),
         arm_plot(family, result.unit),
         reconstructions(signals[0], shown, dataset.signals[0].name, dataset.meta) if 0 in signals else None,
         [(one.title, words.metrics(dataset.kind, one.exhibit.metrics)) for one in shown if one.exhibit.metrics],
@@ -203,10 +206,14 @@ def _search(learned: Learning, study: Study, family: str) -> SearchBlock:
 
 def _search_block(known: Learned, family: str, study: Study, surface: ResponseSurface | None) -> SearchBlock:
     unit, one = objective_of(study).unit, decibel(study)
-    plots: tuple[Markup, list[tuple[AxisResponse, Markup]]] = (Markup(""), [])
-    if surface is not None:
-        plots = (plane_plot(surface, known.axes, known.trials, unit, one), axis_plots(surface, known.trials, unit, one))
-    return SearchBlock(family, surface, *plots, trial_plot(known.trials, unit))
+    trials = trial_plot(known.trials, unit)
+    if surface is None:
+        return SearchBlock(family, None, Markup(""), Markup(""), [], trials)
+    leading, theirs = surface.plane, surface.theory_plane
+    if surface.theory is None or shows_theory(leading):
+        theirs = None
+    plane, theory = (plane_plot(surface, one_of, known.axes, known.trials, unit, one) for one_of in (leading, theirs))
+    return SearchBlock(family, surface, plane, theory, axis_plots(surface, known.trials, unit, one), trials)
 
 
 def _facts(
@@ -216,9 +223,10 @@ def _facts(
     asked: Mapping[str, Any] = study.request
     facts = [
         ("Study", study.id),
-        ("Signal", f"{dataset.name}: {dataset.kind}, {' x '.join(map(str, dataset.shape))}, {dataset.points} points, "
-                   f"{dataset.in_dim} coordinates, {dataset.out_dim} values"),
-        *_network(asked),
+        ("Signal", f"{dataset.name}: {dataset.kind}, {words.extent(dataset.kind, dataset.shape)}"
+                   + (f", {dataset.points} points" if len(dataset.shape) > 1 else "")
+                   + f", {dataset.in_dim} coordinates, {dataset.out_dim} values"),
+        *_upload(dataset), *_network(asked),
     ]  # fmt: skip
     seeds = asked.get("confirm", {}).get("seeds")
     seed = asked.get("search", {}).get("seed", 0)
@@ -231,8 +239,8 @@ def _facts(
     if study.progress is not None:
         facts.append(("Device time", words.duration(study.progress.device_seconds)))
     if keepsake is not None:
-        counts = Counter(kind.upper() for kind in keepsake.devices)
-        facts.append(("Trainers", ", ".join(f"{count} on {kind}" for kind, count in counts.items())))
+        counts = Counter(keepsake.devices)
+        facts.append(("Trainers", ", ".join(f"{count} on {device}" for device, count in counts.items())))
         facts.append(("Versions", ", ".join(f"{name} {found}" for name, found in keepsake.versions.items())))
     facts += [(name, _time(seconds)) for name, seconds in
               (("Asked for", study.created), ("Started", study.started), ("Ended", study.finished))
@@ -242,11 +250,24 @@ def _facts(
     return facts
 
 
+def _upload(dataset: Dataset) -> list[tuple[str, str]]:
+    """How the same signal is made of the same file again. Datasets of older versions do not know all of it."""
+    facts, meta = [], dataset.meta
+    if options := meta.get("options"):
+        told = ", ".join(f"{name} {json.dumps(value)}" for name, value in options.items())
+        facts.append(
+            ("Read with", " ".join([f"{told}.", *(f"{note[0].upper()}{note[1:]}." for note in meta["notes"])]))
+        )
+    if len(dataset.signals) == 1 and "sha256" in meta:
+        facts.append(("SHA-256 of the file", meta["sha256"]))
+    return facts
+
+
 def _network(asked: Mapping[str, Any]) -> list[tuple[str, str]]:
     network, training = asked.get("network"), asked.get("training")
     facts = []
     if network:
-        facts.append(("Network", f"{network['hidden_layers']} hidden layers of {network['width']} units"))
+        facts.append(("Network", f"{words.hidden_layers(network)}, beside the first and the output layer"))
     if training:
         batch = (
             "all points at once" if training["batch_size"] is None else f"batches of {training['batch_size']} points"

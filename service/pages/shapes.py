@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from service.pages.colours import picture_uri, viridis
 from service.pages.pictures import Picture, Reconstructions, Shown, psnr_of
+from service.pages.words import as_shown
 from vi3nr.signals import Signal
 from workers.exhibits import SHAPE_SIDE
 
@@ -33,7 +34,7 @@ def shape_section(signal: Signal, shown: Sequence[Shown], name: str, _: Mapping[
     for one in known:
         distances = np.asarray(one.exhibit.distances)
         mesh = surface_of(distances)
-        caption = f"{psnr_of(one.exhibit, signal):.2f} dB, seed {one.exhibit.seed}"
+        caption = as_shown(psnr_of(one.exhibit, signal), one.exhibit.seed)
         picture = np.full((SIZE, SIZE), 255, np.uint8) if mesh is None else shaded(*mesh, SIZE)
         pictures.append(_surface(one.title, caption if mesh else f"{caption}; it has no surface", picture, one.title))
         slices.append(_slice(one.title, distances.reshape((SHAPE_SIDE,) * 3) < 0.0, truth))

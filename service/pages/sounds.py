@@ -14,6 +14,7 @@ from markupsafe import Markup
 from service.pages.charts import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Chart, Frame, Line, line_chart, svg
 from service.pages.colours import picture_uri, viridis
 from service.pages.pictures import Reconstructions, Shown, psnr_of
+from service.pages.words import as_shown
 from vi3nr.plots import Axis
 from vi3nr.signals import Signal
 
@@ -31,7 +32,7 @@ def sound_section(signal: Signal, shown: Sequence[Shown], name: str, meta: Mappi
     rows = [_row("Original", f"{len(signal.values) / rate:.3g} s, {rate:g} Hz", signal.values, rate, "other", name)]
     for place, one in enumerate(shown):
         exhibit = one.exhibit
-        caption = f"{psnr_of(exhibit, signal):.2f} dB, seed {exhibit.seed}"
+        caption = as_shown(psnr_of(exhibit, signal), exhibit.seed)
         style = "winner" if place == 0 else "usual"
         rows.append(_row(one.title, caption, exhibit.values, rate / exhibit.stride, style, one.title))
     note = (

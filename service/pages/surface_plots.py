@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from service.pages.charts import BOTTOM, LEFT, RIGHT, TOP, WIDTH, Chart, Frame, Line, line_chart, svg
 from service.pages.colours import hexadecimal, picture_uri, viridis
+from service.pages.words import near
 from vi3nr.plots import Axis
 from workers.axes import (
     BANDWIDTH,
@@ -25,7 +26,7 @@ from workers.axes import (
 from workers.response import expected_finals
 from workers.response_data import AxisRange, AxisResponse, Observation, Plane, ResponseSurface
 
-__all__ = ["DEPTH", "WORDS", "axis_plots", "plane_plot", "trial_plot"]
+__all__ = ["DEPTH", "WORDS", "axis_plots", "plane_plot", "shows_theory", "trial_plot"]
 
 HEIGHT = 420
 FINE = 8  # pixels of the heat map between two points of the plane
@@ -45,10 +46,16 @@ WORDS = {
 
 
 def plane_plot(
-    surface: ResponseSurface, axes: Sequence[AxisRange], trials: Sequence[Observation], unit: str, decibel: float
+    surface: ResponseSurface,
+    plane: Plane | None,
+    axes: Sequence[AxisRange],
+    trials: Sequence[Observation],
+    unit: str,
+    decibel: float,
 ) -> Markup:
-    """The expected score over two axes, with the trials, the good basin and the theory's line."""
-    plane = surface.plane
+    """The expected score over the two axes of one of the surface's planes, with the trials, the good basin and the
+    theory's line; empty without a plane.
+    """
     if plane is None:
         return Markup("")
     ranges = {axis.name: axis for axis in axes}
@@ -70,7 +77,7 @@ def plane_plot(
     basin = _contours(mean, surface.best_mean - decibel, x, y)
     if basin:
         parts += [Markup("<path class='halo' d='{}'/><path class='basin' d='{}'/>").format(d, d) for d in basin]
-        legend.append((_on_heat("<path class='basin' d='M2 0H24'/>"), "good basin: within 1 dB of the best"))
+        legend.append((_on_heat("<path class='basin' d='M2 0H24'/>"), f"good basin: {near(unit, decibel)}"))
     line = _theory(surface, plane, x, y)
     if line:
         parts.append(Markup("<path class='halo' d='{}'/><path class='ideal' d='{}'/>").format(line, line))
@@ -86,6 +93,11 @@ def plane_plot(
     return svg(chart, parts, legend, HEIGHT)
 
 
+def shows_theory(plane: Plane | None) -> bool:
+    """Whether the theory's sigma_p is a line in a plane: over rho and anything, or over sigma_a and sigma_p."""
+    return plane is not None and (RATIO in (plane.x, plane.y) or {plane.x, plane.y} == {SIGMA_A, SIGMA_P})
+
+
 def axis_plots(
     surface: ResponseSurface, trials: Sequence[Observation], unit: str, decibel: float
 ) -> list[tuple[AxisResponse, Markup]]:
@@ -95,26 +107,28 @@ def axis_plots(
 
 
 def trial_plot(trials: Sequence[Observation], unit: str) -> Markup:
-    """Scores in the order of the trials, and the best so far."""
-    scored = [(float(place + 1), score) for place, (_, score) in enumerate(_scored(trials))]
-    if not scored:
+    """Scores in the order of the trials, and the best of the complete ones so far."""
+    numbered = [(float(place + 1), one, score) for place, (one, score) in enumerate(_scored(trials))]
+    complete = [(place, score) for place, one, score in numbered if one.score is not None]
+    pruned = [(place, score) for place, one, score in numbered if one.score is None]
+    if not numbered:
         return Markup("")
-    numbers, scores = [place for place, _ in scored], [score for _, score in scored]
+    places, scores = _columns(complete)
     best = list(np.maximum.accumulate(scores))
+    told = f"; the best scores {best[-1]:.2f} {unit}" if best else ""
     chart = Chart(
         "Scores of the trials",
-        f"{len(scored)} trials in the order in which they were asked for; the best scores {best[-1]:.2f} {unit}.",
+        f"{len(numbered)} trials in the order in which they were asked for{told}.",
         "trial",
         f"score at the search horizon, {unit}",
-        x_ticks=_whole(len(scored)),
+        x_ticks=_whole(len(numbered)),
     )
-    return line_chart(
-        chart,
-        [
-            Line("a trial", "other", numbers, scores, points=True, joined=False),
-            Line("best so far", "winner", numbers, best),
-        ],
-    )
+    lines = [
+        Line("a trial", "other", places, scores, points=True, joined=False),
+        Line("a pruned trial, where it was expected to end", "theory", *_columns(pruned), points=True, joined=False),
+        Line("best so far", "winner", places, best),
+    ]
+    return line_chart(chart, [line for line in lines if line.x])
 
 
 def _along(
@@ -125,13 +139,13 @@ def _along(
     scored = [(one.params[axis.name], score) for one, score in _scored(trials) if score > low]
     chart = Chart(
         f"Score along {WORDS[axis.name]}",
-        f"Within 1 dB of the best from {axis.basin.low:.4g} to {axis.basin.high:.4g}; "
+        f"{near(unit, decibel).capitalize()} from {axis.basin.low:.4g} to {axis.basin.high:.4g}; "
         f"importance {axis.importance:.0%}.",
         WORDS[axis.name],
         f"score, {unit}",
         log_x=axis.log,
         shade=(axis.basin.low, axis.basin.high),
-        shade_label="good basin: within 1 dB of the best",
+        shade_label=f"good basin: {near(unit, decibel)}",
     )
     lines = [
         Line(
@@ -141,11 +155,10 @@ def _along(
         ),
         Line("trials, each at axes of its own", "other", *_columns(scored), points=True, joined=False),
     ]  # fmt: skip
-    if axis.name == RATIO and surface.theory is not None and axis.low <= surface.theory.rho <= axis.high:
-        rho, high = surface.theory.rho, float((mean + std).max())
-        lines.append(
-            Line(f"the theory's own: {rho:.4g}", "theory", [rho, rho], [max(low, float(mean.min())), high], dashed=True)
-        )
+    own = _own(axis, surface)
+    if own is not None:
+        heights = [max(low, float(mean.min())), float((mean + std).max())]
+        lines.append(Line(f"the theory's own: {own:.4g}", "theory", [own, own], heights, dashed=True))
     if axis.name == SIGMA_A and surface.theory is not None:
         known = [(a, m) for a, m in zip(surface.theory.sigma_a, surface.theory.mean, strict=True) if m is not None]
         lines.append(
@@ -157,6 +170,15 @@ def _along(
             )
         )
     return line_chart(chart, lines)
+
+
+def _own(axis: AxisResponse, surface: ResponseSurface) -> float | None:
+    """The theory's own place on this axis, where it has one inside."""
+    theory = surface.theory
+    if theory is None or axis.name not in (RATIO, SIGMA_P) or (axis.name == SIGMA_P and len(theory.sigma_p) > 1):
+        return None
+    own = theory.rho if axis.name == RATIO else theory.sigma_p[0]
+    return own if axis.low <= own <= axis.high else None
 
 
 def _columns(pairs: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
@@ -204,18 +226,25 @@ def _theory(surface: ResponseSurface, plane: Plane, x: Axis, y: Axis) -> str:
     """Where sigma_p is the theory's own, if the plane shows sigma_p."""
     if surface.theory is None:
         return ""
-    rho = surface.theory.rho
+    if SIGMA_A not in (plane.x, plane.y):
+        return _level(surface.theory.rho, plane, x, y)
+    if not shows_theory(plane):
+        return ""
+    scales = surface.theory.sigma_a
+    across, up = (scales if name == SIGMA_A else surface.theory.along(name) for name in (plane.x, plane.y))
+    inside = [
+        (a, b) for a, b in zip(across, up, strict=True) if x.low <= x.of(a) <= x.high and y.low <= y.of(b) <= y.high
+    ]
+    return "M" + "L".join(f"{x(a):.1f} {y(b):.1f}" for a, b in inside) if len(inside) > 1 else ""
+
+
+def _level(rho: float, plane: Plane, x: Axis, y: Axis) -> str:
+    """The theory's own ratio at the best sigma_a, across a plane of the ratio and a third axis."""
     if plane.y == RATIO and y.low <= y.of(rho) <= y.high:
         return f"M{x.start} {y(rho):.1f}H{x.end}"
     if plane.x == RATIO and x.low <= x.of(rho) <= x.high:
         return f"M{x(rho):.1f} {y.start}V{y.end}"
-    if {plane.x, plane.y} != {SIGMA_A, SIGMA_P}:
-        return ""
-    pairs = list(zip(surface.theory.sigma_a, surface.theory.sigma_p, strict=True))
-    if plane.x == SIGMA_P:
-        pairs = [(sigma_p, sigma_a) for sigma_a, sigma_p in pairs]
-    inside = [(a, b) for a, b in pairs if x.low <= x.of(a) <= x.high and y.low <= y.of(b) <= y.high]
-    return "M" + "L".join(f"{x(a):.1f} {y(b):.1f}" for a, b in inside) if len(inside) > 1 else ""
+    return ""
 
 
 def _dots(

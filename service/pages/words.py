@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from service.records import Study
+from vi3nr.activations import family_of
 from vi3nr.metrics_table import metrics_of
 from workers.response_data import AxisResponse
 from workers.result import Arm, Interval
 
 __all__ = [
-    "arm_name", "basin", "between", "digits", "duration", "mean", "metrics", "number", "percent", "progress",
-    "rule_name", "scale", "score", "signed",
+    "arm_name", "as_shown", "basin", "between", "digits", "duration", "extent", "hidden_layers", "mean", "metrics",
+    "near", "number", "percent", "progress", "rule_name", "scale", "score", "signed", "theory",
 ]  # fmt: skip
 
 PHASES = {
@@ -36,12 +37,12 @@ def between(one: Interval, unit: str) -> str:
     """``27.90 to 28.42``; nothing where one seed gives no interval."""
     if one.low is None or one.high is None:
         return ""
-    return f"{one.low:.{digits(unit)}f} to {one.high:.{digits(unit)}f}"
+    return f"{one.low:z.{digits(unit)}f} to {one.high:z.{digits(unit)}f}"
 
 
 def signed(value: float, unit: str) -> str:
     """``+1.24``, with a true minus sign."""
-    return f"{value:+.{digits(unit)}f}".replace("-", "\u2212")
+    return f"{value:+z.{digits(unit)}f}".replace("-", "\u2212")
 
 
 def percent(share: float, places: int = 0) -> str:
@@ -59,6 +60,38 @@ def basin(axis: AxisResponse) -> str:
     else:
         where = f"Good from {low} on" if axis.basin.open_above else f"Good from {low} to {high}"
     return f"{where}. Importance {percent(axis.importance)}."
+
+
+def as_shown(psnr: float, seed: int) -> str:
+    """Below what a network makes of the points that a page shows, whatever the study's objective is."""
+    return f"PSNR {psnr:.2f} dB as shown, seed {seed}"
+
+
+def near(unit: str, decibel: float) -> str:
+    """How far below the best the good basin ends: ``within 1 dB of the best``."""
+    return f"within {decibel:.4g} {unit} of the best"
+
+
+def theory(family: str, kind: str, sigma_p: float | None) -> str:
+    """What the theory says at the winner's scale."""
+    if kind == "any":
+        return "With this activation every sigma_p keeps signal and gradients alike."
+    alike = "keeps signal and gradients alike" + (", for real pre-activations" if family_of(family).complex else "")
+    which = "No sigma_p of this family" if sigma_p is None else f"At this sigma_a a sigma_p of {number(sigma_p)}"
+    return f"{which} {alike} ({kind.replace('_', ' ')})."
+
+
+def extent(kind: str, shape: Sequence[int]) -> str:
+    """``24 x 16 pixels`` of an image, width first; ``400 points``; the sides of others, slowest first."""
+    if kind == "image":
+        return " x ".join(map(str, reversed(shape))) + " pixels"
+    return " x ".join(map(str, shape)) + (" points" if len(shape) == 1 else "")
+
+
+def hidden_layers(network: Mapping[str, int]) -> str:
+    """``3 hidden layers of 64 units``, of a request's network."""
+    count = network["hidden_layers"]
+    return f"{count} hidden {'layer' if count == 1 else 'layers'} of {network['width']} units"
 
 
 def scale(family: str, sigma_a: float) -> str:
@@ -118,7 +151,8 @@ def progress(study: Study) -> str:
     if note.phase != "search":
         parts.append(f"{note.runs_done} of {note.runs_total} runs")
     if note.best_score is not None:
-        parts.append(f"best so far {note.best_score:.2f} ({note.best_family}, trial {note.best_trial})")
+        best = f"{note.best_score:.{digits(note.unit)}f} {note.unit}"
+        parts.append(f"best so far {best} ({note.best_family}, trial {note.best_trial})")
     if study.seconds_left is not None:
         parts.append(f"about {duration(study.seconds_left)} left")
     return ", ".join(parts) + "."

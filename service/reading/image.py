@@ -46,11 +46,17 @@ def read(data: bytes, options: Options, limits: Limits) -> Reading:
         pixels = _cropped(pixels, columns, rows)
     width, height = fitting(_size(pixels), options.max_points)
     if min(width, height) < 2:
+        if options.crop is not None:
+            sentence = f"leaves {width}x{height} pixels: both sides must have 2 or more"
+            raise RefusedError("option", sentence, "crop", options.crop)
         raise RefusedError("content", f"would be {width}x{height} pixels: both sides must have 2 or more")
     if (width, height) != _size(pixels):
         notes.append("it was made smaller by area averaging")
     levels = _levels(pixels, width, height)
     value_range = options.value_range or VALUE_RANGE
+    outside = int(((levels < value_range[0]) | (levels > value_range[1])).sum())
+    if outside:
+        notes.append(f"{outside} levels outside value_range were clipped")
     coordinate_range = options.coordinate_range or COORDINATE_RANGE
     if (levels == levels[0, 0]).all():
         raise RefusedError("content", "has one colour throughout: there is nothing to fit")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 import shutil
 import warnings
 from collections.abc import Callable, Iterator
@@ -140,6 +142,8 @@ def test_the_report_shows_the_answer(journey, best, visit):
     text = page.inner_text("main")
     assert HOSTILE in text
     assert f"{winner['score']['mean']:.2f} dB" in text
+    assert "max_points 16384" in text
+    assert hashlib.sha256(photograph(20)).hexdigest() in text
     assert page.locator("img").evaluate_all(
         "all => all.every((one) => one.complete && one.naturalWidth > 0 && one.alt)"
     )
@@ -218,11 +222,21 @@ def test_what_is_refused_is_said(embedded, visit, tmp_path):
 
 
 def test_print_is_dark_on_white(journey, visit):
-    """On paper there are no buttons, and the colours are those of the light scheme even where the screen is dark."""
+    """On paper there are no buttons, the colours are those of the light scheme even where the screen is dark, and what
+    was folded is open: the request too.
+    """
     page = visit(journey["url"], color_scheme="dark").page
+    colours = "names => names.map((name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim())"
+    names = re.findall(r"(--[a-z-]+):", page.locator("style").inner_text().partition("prefers-color-scheme: dark")[0])
+    dark = page.evaluate(colours, names)
     page.emulate_media(media="print")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert page.locator("button:visible").count() == 0
+    kept = [name for name, one, other in zip(names, dark, page.evaluate(colours, names), strict=True) if one == other]
+    assert len(names) > 10
+    assert kept == []
+    assert page.pdf().startswith(b"%PDF")
+    assert page.locator("details:not([open])").count() == 0
 
 
 def test_the_file_needs_no_service(journey, visit, settings: Settings, tmp_path):

@@ -10,6 +10,7 @@ from studies_to_store import LONG
 
 from service.blobs import BlobStore
 from service.database import make_engine, upgrade
+from service.records import Dataset
 from service.runner import Runner
 from service.states import StudyState
 from service.store import Store, new_id
@@ -34,17 +35,20 @@ class House:
     """A store, blobs and storage in a folder, and runners over them."""
 
     def __init__(self, folder, blobs=None):
-        url = f"sqlite:///{folder / 'vi3nr.db'}"
+        self.folder, url = folder, f"sqlite:///{folder / 'vi3nr.db'}"
         self.database = make_engine(url)
         upgrade(self.database)
         self.store, self.storage = Store(self.database), open_storage(url)
         self.blobs = BlobStore(folder / "blobs" if blobs is None else blobs)
-        signal = image_signal(np.random.default_rng(0).random((8, 8, 3)))
-        key = self.blobs.put(signal.to_bytes())
-        self.dataset = self.store.add_dataset(name="a", content_hash="b", signal=signal, blob_key=key, meta={})
+        self.dataset = self.picture(0)
 
-    def add(self, plan: StudyPlan) -> str:
-        return self.store.add_study(plan=plan, dataset_id=self.dataset.id, request={}).id
+    def picture(self, seed: int) -> Dataset:
+        signal = image_signal(np.random.default_rng(seed).random((8, 8, 3)))
+        key = self.blobs.put(signal.to_bytes())
+        return self.store.add_dataset(name="a", content_hash=f"b{seed}", signal=signal, blob_key=key, meta={})
+
+    def add(self, plan: StudyPlan, dataset: Dataset | None = None) -> str:
+        return self.store.add_study(plan=plan, dataset_id=(dataset or self.dataset).id, request={}).id
 
     def runner(self, **changes) -> Runner:
         engine = Engine(LocalPool(), self.storage)
@@ -54,6 +58,18 @@ class House:
         """As if the runner had been silent for too long."""
         with self.database.begin() as connection:
             connection.execute(text("UPDATE vi3nr_studies SET lease_until = 0 WHERE id = :id"), {"id": study_id})
+
+    def claims(self, study_id: str) -> int:
+        """How often it was claimed."""
+        return self._of("lease_number", study_id)
+
+    def lease_until(self, study_id: str) -> float:
+        return self._of("lease_until", study_id)
+
+    def _of(self, column: str, study_id: str):
+        with self.database.connect() as connection:
+            asked = text(f"SELECT {column} FROM vi3nr_studies WHERE id = :id")
+            return connection.scalar(asked, {"id": study_id})
 
     def state(self, study_id: str) -> StudyState:
         return self.store.study(study_id).state

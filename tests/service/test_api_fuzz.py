@@ -39,11 +39,16 @@ class World:
 
     def __init__(self, folder: Path, upgraded: Path) -> None:
         made = Settings(
-            data_dir=folder, require_keys=True, requests_per_minute=10**9, max_queued=10**6, max_studies=10**6
+            data_dir=folder,
+            require_keys=True,
+            requests_per_minute=10**9,
+            max_queued=10**6,
+            max_studies=10**6,
+            max_datasets=10**6,
         )
         shutil.copy(upgraded, folder / "vi3nr.db")
         self.app = create_app(made)
-        self.app.state.rooms.watchers.closing.set()  # no request waits, no stream goes on
+        self.app.state.rooms.watchers.closing = True  # no request waits, no stream goes on
         engine = make_engine(made.url)
         self.token = KeyRing(engine).create("schemathesis", Scope.ADMIN)[1]
         self._store, self._blobs = Store(engine), BlobStore(made.blob_dir)

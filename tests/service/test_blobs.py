@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import os
 import socket
 import uuid
 from collections.abc import Iterator
@@ -11,7 +12,9 @@ from pathlib import Path
 
 import pytest
 from object_stores import Fickle, fickle_url, s3_at, s3_server
+from starlette.testclient import TestClient
 
+from service.app import create_app
 from service.blobs import BlobStore, BlobsUnavailableError
 from service.settings import Settings
 
@@ -54,6 +57,30 @@ def test_blobs_of_any_size_are_kept_apart(blobs: BlobStore) -> None:
     contents = [b"", b"\0", bytes(range(256)) * 20_000]
     keys = [blobs.put(data) for data in contents]
     assert [blobs.get(key) for key in keys] == contents
+
+
+def test_what_killed_processes_left_behind_is_removed(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When an API starts: what was begun more than a day ago goes; what may yet be finished stays, and so does every
+    blob. A folder that is not there yet is no error.
+    """
+    blobs = BlobStore(settings.blob_dir)
+    blobs.tidy()
+    key = blobs.put(b"some bytes")
+
+    def killed(*_: object) -> None:
+        raise SystemExit
+
+    monkeypatch.setattr(Path, "replace", killed)
+    monkeypatch.setattr(Path, "unlink", lambda *_, **__: None)
+    for data in (b"old", b"new"):
+        with pytest.raises(SystemExit):
+            blobs.put(data)
+    monkeypatch.undo()
+    old, new = sorted(settings.blob_dir.rglob(".new-*"), key=lambda file: file.read_bytes(), reverse=True)
+    for file in (old, settings.blob_dir / key[:2] / key):
+        os.utime(file, (0, 0))
+    with TestClient(create_app(settings)):
+        assert (old.exists(), new.exists(), blobs.has(key)) == (False, True, True)
 
 
 def test_what_is_deleted_is_gone_and_can_come_back(blobs: BlobStore) -> None:

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from service import demo, embedded
 from service.commands import app
 from vi3nr.config import InitConfig
 
@@ -52,7 +54,17 @@ def test_a_share_is_a_number():
         (["init", "--activation", "gaussian", "--sigma-a", "-1"], ["sigma_a", "-1"]),
         (["init", "--activation", "gaussian", "--omega", "30"], ["omega", "gaussian"]),
         (["init", "--activation", "gaussian", "--bias", "lots"], ["bias", "lots"]),
-        (["search", "nowhere.png", "--activation", "gaussian"], ["nowhere.png"]),
+        (["search", "nowhere.png", "--activation", "gaussian"], ["vi3nr: nowhere.png: No such file"]),
+        (["serve", "--port", "99999"], ["--port", "65535"]),
+        (["api", "--port", "99999"], ["--port", "65535"]),
+        (["dashboard", "--port", "-1"], ["--port", "0"]),
+        (["api", "--data-dir", "/dev/null/x"], ["vi3nr: /dev/null/x: Not a directory"]),
+        (["runner", "--data-dir", "/dev/null/x"], ["vi3nr: /dev/null/x: Not a directory"]),
+        (["report", "a1b2"], ["no database at", "vi3nr-data", "--data-dir"]),
+        (["export", "a1b2"], ["no database at", "vi3nr-data", "--data-dir"]),
+        (["key", "list"], ["no database at", "vi3nr db upgrade"]),
+        (["search", "a.png", "--activation", "gaussian", "--max-points", "0"], ["--max-points", "4"]),
+        (["theory", "--activation", "gaussian", "-p", "=3"], ["NAME=NUMBER", "=3"]),
     ],
 )
 def test_wrong_words_are_named(arguments, words, tmp_path, monkeypatch):
@@ -64,6 +76,37 @@ def test_wrong_words_are_named(arguments, words, tmp_path, monkeypatch):
         assert word in done.output
     assert "Traceback" not in done.output
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("command", [["db", "status"], ["key", "list"], ["report", "a1"]])
+def test_an_address_of_no_database_is_told_and_not_repeated(command, monkeypatch):
+    """It may hold a password."""
+    monkeypatch.setenv("VI3NR_DATABASE_URL", "postgres//me:topsecret@host")
+    done = run(*command)
+    assert done.exit_code == 2
+    assert "database_url must begin with sqlite:///" in done.output
+    assert "topsecret" not in done.output
+
+
+def test_where_the_answer_cannot_be_written_is_told_before_the_search(tmp_path):
+    """A report in a folder that is not there: nothing was trained, and no study was made."""
+    (tmp_path / "a.png").write_bytes(b"")
+    report = str(tmp_path / "nowhere" / "report.html")
+    done = run(
+        "search", str(tmp_path / "a.png"), "--activation", "gaussian", "--report", report, "--output", str(tmp_path),
+        "--data-dir", str(tmp_path / "data"),
+    )  # fmt: skip
+    assert done.exit_code == 2
+    assert f"{tmp_path / 'nowhere'}: No such file" in done.output.replace("\n", "")
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_file_of_no_text_is_no_key(tmp_path):
+    """``--key-file`` with another file is told by its name."""
+    (tmp_path / "key.bin").write_bytes(b"\xea\xff")
+    done = run("studies", "list", "--key-file", str(tmp_path / "key.bin"), "--url", "http://127.0.0.1:9")
+    assert done.exit_code == 2
+    assert "key.bin holds no API key" in done.output
 
 
 def test_a_file_that_is_no_image_is_refused(tmp_path):
@@ -111,6 +154,49 @@ def test_every_command_can_print_json():
     assert "Exit status" in run("--help").output
 
 
+@pytest.mark.parametrize("words", [[], ["--json"]], ids=["text", "json"])
+def test_ctrl_c_ends_serve_with_a_sentence(words, tmp_path, monkeypatch):
+    """Where everything is, in words or as one line of JSON; then Ctrl-C: a sentence, and exit status 0."""
+
+    class Running:
+        url, dashboard_url = "http://127.0.0.1:1", "http://127.0.0.1:2"
+
+        def __init__(self, *_):
+            """Nothing is started."""
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            """Nothing is ended."""
+
+        def log_dir(self):
+            os.kill(os.getpid(), signal.SIGINT)
+            return tmp_path / "logs"
+
+    monkeypatch.setattr(embedded, "Embedded", Running)
+    done = run("serve", "--data-dir", str(tmp_path), *words)
+    assert done.exit_code == 0, done.output
+    assert "gives its studies back" in (done.stderr if words else done.stdout)
+    if words:
+        told = {"url": Running.url, "dashboard": Running.dashboard_url, "data": str(tmp_path)}
+        assert json.loads(done.stdout) == {**told, "logs": str(tmp_path / "logs")}
+    else:
+        assert "Ctrl-C stops it; studies go on at the next start." in done.stdout
+
+
+def test_ctrl_c_ends_the_demo_with_a_sentence(monkeypatch):
+    """Exit status 130, and what comes next."""
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(demo, "run_demo", lambda: os.kill(os.getpid(), signal.SIGINT))
+    try:
+        done = run("demo")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert done.exit_code == 130
+    assert "`vi3nr demo` begins anew" in done.stderr
+
+
 def test_the_shell_completes_families():
     """``vi3nr init --activation gau<TAB>`` gives gaussian."""
     env = {"_VI3NR_COMPLETE": "complete_bash", "COMP_WORDS": "vi3nr init --activation gau", "COMP_CWORD": "3"}
@@ -119,18 +205,21 @@ def test_the_shell_completes_families():
 
 
 def test_search_without_a_server_finds_and_saves(tmp_path):
-    """``vi3nr search`` of a small picture prints the result as JSON and saves a config that loads."""
+    """``vi3nr search`` of a small picture prints the result as JSON and saves a config that loads; the objective is the
+    one that was asked for.
+    """
     from skimage import data, io
 
     io.imsave(tmp_path / "photo.png", data.chelsea()[::12, ::16], check_contrast=False)
     words = (
         f"search {tmp_path}/photo.png --activation gaussian --steps 30 --trials 5 --width 8 --layers 1 --finalists 1 "
-        f"--seeds 2 --json --output {tmp_path}/out --data-dir {tmp_path}/data"
+        f"--seeds 2 --objective held_out --json --output {tmp_path}/out --data-dir {tmp_path}/data"
     )
     command = [sys.executable, "-m", "service", *words.split()]
     done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, timeout=200, env=os.environ)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
+    assert result["objective"] == "held_out"
     assert result["families"][0]["trials"] == 5
     config = InitConfig.from_json((tmp_path / "out" / "best-gaussian.json").read_text())
     assert config.sigma_a == result["families"][0]["winner"]["sigma_a"]

@@ -7,7 +7,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 
 from service.database import make_engine
-from workers.connections import STALLED_SECONDS, end_stalled_transactions
+from workers.connections import PATIENCE, STALLED_SECONDS, end_stalled_transactions
 from workers.storage import open_storage
 
 
@@ -34,7 +34,16 @@ def test_a_stalled_transaction_ends_and_lets_go_of_its_locks(postgres_engine, po
 
 
 def test_every_connection_of_ours_is_told(postgres_server) -> None:
-    """The API's and the runner's engine, and Optuna's storage."""
+    """The API's and the runner's engine, and Optuna's storage; a URL may ask for more or less patience."""
+    more = "&" if "?" in postgres_server else "?"
+    mine = f"{postgres_server}{more}connect_timeout=33"
+    for url, seconds in ((postgres_server, 5), (mine, 33)):
+        for engine in (make_engine(url), open_storage(url).engine):
+            with engine.connect() as connection:
+                parameters = connection.connection.driver_connection.info.get_parameters()
+            engine.dispose()
+            wanted = {name: str(value) for name, value in {**PATIENCE, "connect_timeout": seconds}.items()}
+            assert wanted.items() <= parameters.items()
     for engine in (make_engine(postgres_server), open_storage(postgres_server).engine):
         with engine.connect() as connection:
             told = connection.scalar(text("SELECT setting FROM pg_settings WHERE name = :name"),

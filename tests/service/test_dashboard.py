@@ -157,7 +157,7 @@ def test_the_note_holds_the_answer(detail: Any, house: House) -> None:
         assert f"{value:.4g}" in told
     assert f"{house.winner.score.mean:.2f} dB" in told
     assert house.family.comparison.sentence in told
-    assert f"{HOSTILE} (image, 10 x 12), gaussian, 1 hidden layer of 8 units, 30 steps of Adam, 6 trials" in told
+    assert f"{HOSTILE} (image, 12 x 10 pixels), gaussian, 1 hidden layer of 8 units, 30 steps of Adam, 6 trials" in told
     assert f"[the report]({PUBLIC}/v1/studies/{house.study}/report)" in body
     assert plain(HOSTILE) in body
     assert "<" not in body.replace("\\<", "")

@@ -22,6 +22,7 @@ from service.dashboard.words import study_name, study_note
 from service.records import Dataset, Title
 from service.states import StudyState
 from service.store import Store, new_id
+from service.surfaces import Own
 from service.trial_records import optuna_name
 from vi3nr.grids import grid_signal
 from vi3nr.shapes import shape_grid, shape_signal
@@ -44,7 +45,9 @@ def test_a_running_study_says_how_far_it_is(store: Store) -> None:
     assert stories.names([name]) == {name: f"a b, gaussian: confirming ({study})"}
     story = stories.story(study, "gaussian")
     assert story is not None
-    assert "Confirming with fresh seeds: 1 of 8 trials, 0 of 6 runs, best so far 21.50" in story.note.replace("\\", "")
+    assert "Confirming with fresh seeds: 1 of 8 trials, 0 of 6 runs, best so far 21.50 dB" in story.note.replace(
+        "\\", ""
+    )
     store.fail(study, claim.lease_number, "the disk <b>is full</b>")
     failed = stories.story(study, "gaussian")
     assert failed is not None
@@ -75,8 +78,10 @@ def test_a_family_without_a_sigma_p_of_its_own_is_told(store: Store) -> None:
     study = store.add_study(plan=plan(new_id()), dataset_id=dataset.id, request={})
     known = some_result()
     family = replace(known.families[0], stability_kind="limit_at_0", stability_sigma_p=None)
-    told = study_note(study, dataset, family.family, replace(known, families=(family,)), None, "").replace("\\", "")
-    assert "**Theory:** no sigma_p of this family keeps signal and gradients alike (limit at 0)." in told
+    told = study_note(
+        study, dataset, family.family, replace(known, families=(family,)), Own(0.02, None, "limit_at_0"), ""
+    ).replace("\\", "")
+    assert "**Theory:** No sigma_p of this family keeps signal and gradients alike (limit at 0)." in told
     assert "**Asked:** a (sound, 400 points), gaussian" in told
 
 

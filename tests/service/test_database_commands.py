@@ -97,7 +97,7 @@ def test_a_database_that_is_away_is_named(db, monkeypatch: pytest.MonkeyPatch, t
 
 
 class NothingStartsError(Exception):
-    pass
+    """Raised where a process would be started."""
 
 
 @pytest.fixture

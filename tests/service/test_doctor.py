@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from live_service import LiveService
 from sqlalchemy import text
@@ -79,6 +84,32 @@ def test_packages_that_are_missing_or_broken(tmp_path: Path, monkeypatch: pytest
     told(broken, Level.FAULT, "OSError: libcuda.so.1", "install it again")
     told(missing, Level.FAULT, "nowhere_to_be_found is not installed", "pip install")
     told(inside, Level.FAULT, "not_there_at_all is not installed")
+
+
+def test_a_version_outside_the_range_is_a_fault() -> None:
+    """What is installed is named, what is needed, and how to get it; what vi3nr asks for is all there."""
+    (wrong,) = software.packages(["numpy>=99,<100"])
+    told(wrong, Level.FAULT, np.__version__, ">=99", "pip install 'numpy>=99,<100'")
+    names = {re.match(r"[\w.-]+", one)[0] for one in software._required()}  # type: ignore[index]
+    assert {"numpy", "torch", "fastapi", "soundfile", "uvicorn", "ray", "optuna-dashboard"} <= names
+    assert not {"pytest", "mkdocs", "vi3nr"} & names
+
+
+@pytest.mark.parametrize("name", ["numpy", "pydantic"])
+def test_a_broken_package_is_told_without_a_traceback(name: str, tmp_path: Path) -> None:
+    """Also where the command line itself, or a part of the doctor, cannot be imported without it."""
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "__init__.py").write_text("raise ImportError('libbroken.so.1: cannot open')")
+    places = os.pathsep.join([str(tmp_path), str(Path(__file__).parents[2])])
+    code = f"from service.doctor import software; software._required = lambda: [{name!r}];"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code} from service.cli import main; main()", "doctor", "--json"],
+        capture_output=True, text=True, timeout=120, cwd=tmp_path, env=os.environ | {"PYTHONPATH": places},
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    assert "libbroken.so.1" in done.stdout + done.stderr
+    assert name in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_python_that_is_too_old(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,6 +38,8 @@ NOT_RUN = {
     "kubectl": "there is no Kubernetes here; test_kubernetes.py checks the manifest",
     "helm": "there is no Kubernetes here",
     "git pull": "it would change this checkout",
+    ". .venv/bin/activate": "it changes the shell alone",
+    "vi3nr serve": "it runs until it is stopped; test_main_job.py starts what it starts",
     "export": "it sets a variable of the shell alone",
     "curl http://127.0.0.1:8000/readyz": "it waits for compose to be up; test_api_process.py asks /readyz",
 }

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 import pytest
 from optuna.trial import TrialState
 from sqlalchemy import Engine
-from studies_to_store import EXPIRED, LONG, SIGNAL, claimed
+from studies_to_store import EXPIRED, LONG, SIGNAL, claimed, plan
 
 from benchmarks.idle_trainer import IdleTrainer
 from service.store import Store
+from service.trial_records import optuna_name
 from workers.engine import Engine as Studies
 from workers.events import StudyCompleted, StudyFailed
 from workers.pool_local import LocalPool
@@ -26,6 +27,12 @@ def storages(engine: Engine) -> Iterator[tuple[TrialStorage, TrialStorage]]:
     for storage in made:
         storage.remove_session()
         storage.engine.dispose()
+
+
+def held(storage: TrialStorage) -> list[object]:
+    """What a storage keeps of studies that are worked on."""
+    kept = (storage._fences, storage._study_of, storage._unfinished, storage._gathered)
+    return [one for one in kept if one]
 
 
 def finished(store: Store, study_id: str) -> dict[tuple[str, int], float | None]:
@@ -57,6 +64,25 @@ def test_trials_of_a_lost_lease_are_not_recorded(store: Store, storages) -> None
     states = {trial.state for trial in store.trials(store.study(study_id), 200).items}
     assert states <= {"complete", "pruned", "failed"}
     assert stale < first.lease_number
+    for storage in storages:
+        assert not held(storage), "a runner's memory does not grow with every study that it has seen"
+
+
+def test_a_study_that_is_given_back_is_forgotten(store: Store, storages) -> None:
+    """Its trials are failed first, under its lease; another study's are known as before, and so is its fence."""
+    storage, pool = storages[0], LocalPool(devices=2, player=IdleTrainer)
+    (given, first), (kept, second) = claimed(store), claimed(store)
+    engine = Studies(pool, storage)
+    for study_id, lease in ((given, first), (kept, second)):
+        engine.add(plan(study_id), SIGNAL, [], lease, fence=store.fence(study_id, lease))
+    while len(set(storage._study_of.values())) < 4:  # two families each
+        engine.step(0.0)
+    theirs = {storage.get_study_id_from_name(optuna_name(kept, family)) for family in ("gaussian", "sine")}
+    engine.abort(given)
+    assert not [trial for trial in store.trials(store.study(given)).items if trial.state == "running"]
+    assert set(storage._fences) == set(storage._study_of.values()) == theirs
+    engine.abort(kept)
+    assert not held(storage)
 
 
 def test_no_claim_comes_between_a_fences_yes_and_the_write(store: Store, storages) -> None:

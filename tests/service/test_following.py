@@ -6,11 +6,14 @@ import asyncio
 import json
 import threading
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
+import httpx2
 import pytest
 from starlette.testclient import TestClient
 from studies_to_store import ask, claimed, finish, note, queued, result
 
+from service import routes_events
 from service.records import Study
 from service.store import Store
 from service.watching import Watchers, study_events, wait_for_change
@@ -81,7 +84,7 @@ def test_a_stream_shows_that_it_lives_and_tells_a_deletion(store: Store, monkeyp
     assert quiet.startswith(":")
     assert last.startswith("event: deleted")
     ending = Watchers(1)
-    ending.closing.set()
+    ending.closing = True
     assert asyncio.run(collect(ending)) == []
 
 
@@ -105,6 +108,48 @@ def test_who_waits_and_who_follows_is_counted(
     assert client.get(study).status_code == 200
 
 
+def test_of_a_burst_of_streams_so_many_begin(
+    client: TestClient, dataset_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Six that come at the same moment where two may: the others are 429, and nothing is counted when all have ended,
+    nor of a stream that never began.
+    """
+    study = f"/v1/studies/{ask(client, dataset_id).json()['id']}/events"
+    watchers: Watchers = client.app.state.rooms.watchers  # type: ignore[attr-defined]
+    monkeypatch.setattr(watchers, "_most", 2)
+    gate, find = threading.Barrier(6), routes_events.visible_study
+
+    def together(*asked: Any) -> Study:
+        gate.wait(60)
+        return find(*asked)
+
+    async def burst() -> list[int]:
+        answered, others = list[int](), asyncio.Event()
+
+        async def until_the_others_are_answered(*_: object) -> AsyncIterator[bytes]:
+            await others.wait()
+            yield b""
+
+        monkeypatch.setattr(routes_events, "study_events", until_the_others_are_answered)
+        transport = httpx2.ASGITransport(client.app)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://localhost") as asking, asyncio.timeout(60):
+
+            async def follow() -> None:
+                answered.append((await asking.get(study)).status_code)
+                if len(answered) == 4:
+                    others.set()
+
+            await asyncio.gather(*(follow() for _ in range(6)))
+        return answered
+
+    monkeypatch.setattr(routes_events, "visible_study", together)
+    assert asyncio.run(burst()) == [429] * 4 + [200] * 2
+    monkeypatch.setattr(routes_events, "visible_study", find)
+    monkeypatch.setattr(routes_events, "EventSourceResponse", None)
+    assert client.get(study).status_code == 500
+    assert watchers._count == {}
+
+
 def test_a_stream_over_http_ends_and_is_not_asked_for_again(client: TestClient, dataset_id: str, home: Store) -> None:
     """text/event-stream with the study as JSON; with the last event's id 204, on which a browser stops asking."""
     study_id = ask(client, dataset_id).json()["id"]
@@ -119,19 +164,30 @@ def test_a_stream_over_http_ends_and_is_not_asked_for_again(client: TestClient, 
     assert client.get(f"/v1/studies/{study_id[::-1]}/events").status_code == 404
 
 
+def test_a_client_that_was_cut_off_gets_what_it_missed(client: TestClient, dataset_id: str, home: Store) -> None:
+    """One that names the event that it has gets the next change and not the same once more."""
+    study_id = ask(client, dataset_id).json()["id"]
+    path = f"/v1/studies/{study_id}"
+    has = client.get(path).headers["etag"].strip('"')  # the id of the event that shows the study like this
+    threading.Timer(0.2, finish, (home, study_id)).start()
+    events = client.get(f"{path}/events", headers={"Last-Event-ID": has}).text
+    assert events.startswith("event: finished")
+
+
 def test_only_so_many_wait_at_once(store: Store) -> None:
     """One more is a 429; whoever leaves makes room; a process that ends lets all of them go."""
     from service.problems import Problem
 
     watchers = Watchers(1)
-    watchers.check("ann")
     with watchers.counted("ann"):
-        watchers.check("bob")
-        with pytest.raises(Problem, match="max_watchers") as refused:
-            watchers.check("ann")
+        with watchers.counted("bob"):
+            pass
+        with pytest.raises(Problem, match="max_watchers") as refused, watchers.counted("ann"):
+            pass
         assert refused.value.status == 429
-    watchers.check("ann")
+    with watchers.counted("ann"):
+        pass
     study_id = queued(store)
-    watchers.closing.set()
+    watchers.closing = True
     waiting = wait_for_change(lambda: store.study(study_id), lambda _: True, 1e6, 1e6, watchers)
     assert asyncio.run(waiting) is not None

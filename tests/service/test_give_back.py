@@ -79,6 +79,16 @@ def test_every_array_has_a_picture(shape: tuple[int, ...], axes: str | None, siz
     assert np.asarray(Image.open(io.BytesIO(shown))).shape == size
 
 
+def test_a_picture_keeps_its_contrast() -> None:
+    """A value_range stretches what is trained, and not what is given back."""
+    pixels = np.linspace(60, 180, 12 * 16).reshape(12, 16).astype(np.uint8)
+    target = io.BytesIO()
+    Image.fromarray(pixels).save(target, "PNG")
+    picture = made(target.getvalue(), value_range=(0.2, 0.8))
+    back = np.asarray(Image.open(io.BytesIO(FORMATS["image"]["png"].write(picture))).convert("L"))
+    np.testing.assert_allclose(back[:, -16:].astype(int), pixels, atol=1)
+
+
 @pytest.mark.parametrize("mode", ["RGB", "L"])
 def test_a_picture_is_shown_beside_the_original(mode: str) -> None:
     """Its pixels come back exactly, twice."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import http.client
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -13,9 +15,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from service.binding import UnguardedError, check_binding, check_listener
+from service.binding import UnguardedError, check_binding, check_listener, listen
 from service.commands import app as command_line
-from service.dashboard import read_only, serve_dashboard, with_key
+from service.dashboard import read_only, serve_dashboard, serving, with_key
 from service.embedded import Embedded
 from service.keys import KeyRing, Scope
 from service.settings import Settings
@@ -85,3 +87,52 @@ def test_the_dashboard_that_is_served_stands_behind_both_guards(guarded: Setting
         found.append(connection.getresponse().status)
         connection.close()
     assert found == [401, 403, 200, 405]
+
+
+def test_silent_connections_hold_no_thread_of_the_dashboard(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One that asks nothing, and one that stops amid its question: both are ended without a word in the log, and who
+    asks is answered.
+    """
+    answers = []
+
+    def inside(_: object, start: Callable[..., object]) -> list[bytes]:
+        start("200 OK", [("Content-Length", "6")])
+        return [b"inside"]
+
+    with serving._Server(socket.create_server(("127.0.0.1", 0))) as server:
+        server.set_app(inside)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        for said, seconds in ((b"", 0.1), (b"GET / HTTP/1.1\r\nHost:", 0.1), (b"GET / HTTP/1.0\r\n\r\n", 30.0)):
+            monkeypatch.setattr(serving._QuietHandler, "timeout", seconds)
+            with socket.create_connection(server.server_address[:2], 30) as connection, connection.makefile() as sent:
+                connection.sendall(said)
+                answers.append(sent.read()[-6:])
+        server.shutdown()
+        thread.join()
+    assert answers == ["", "", "inside"]
+    assert capsys.readouterr().err == ""
+
+
+def test_a_port_that_is_taken_is_told_in_a_sentence(tmp_path: Path) -> None:
+    """By the function that all processes listen with, and by ``vi3nr api``, before it loads what takes long."""
+    with listen("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(OSError, match=rf"cannot listen on 127\.0\.0\.1:{port}: Address already in use$"):
+            listen("127.0.0.1", port)
+        command = [sys.executable, "-m", "service", "api", "--port", str(port), "--data-dir", str(tmp_path)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 2
+    assert done.stderr == f"vi3nr: cannot listen on 127.0.0.1:{port}: Address already in use\n"
+
+
+def test_ipv6_is_listened_on_too() -> None:
+    """An address of it is no name that leads nowhere."""
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("no IPv6 on this machine")
+    with listen("::1", 0) as listener:
+        assert listener.family == socket.AF_INET6

@@ -116,6 +116,15 @@ def test_a_larger_image_is_made_smaller_by_the_mean_of_areas(reader: Reader) -> 
     assert "it was made smaller by area averaging" in image.meta["notes"]
 
 
+def test_what_a_value_range_cuts_off_is_told(reader: Reader) -> None:
+    """Levels below and above it."""
+    pixels = np.array([[0, 100, 255], [100, 150, 100]], np.uint8)
+    cut = reader.read(png(pixels), Options(max_points=100, value_range=(0.2, 0.8)))
+    assert cut.meta["notes"] == ["2 levels outside value_range were clipped"]
+    assert cut.signal.values.min() == -1.0
+    assert cut.signal.values.max() == 1.0
+
+
 @given(st.integers(1, 100_000), st.integers(1, 100_000), st.integers(1, 1_000_000))
 def test_the_smaller_size_fits_and_keeps_the_aspect_ratio(width: int, height: int, most: int) -> None:
     """At most ``most`` pixels; each side within one pixel of the exact one, unless a side is down to one pixel."""

@@ -84,6 +84,19 @@ def test_a_good_key_opens_and_a_wrong_or_revoked_one_does_not(client: TestClient
     assert client.get("/v1/studies", headers=bearer(token)).status_code == 401
 
 
+def test_a_database_that_is_away_is_told_alike(guarded: Settings, ring: KeyRing) -> None:
+    """503 with Retry-After whatever the method: a client may ask again."""
+    headers = bearer(ring.create("ann", Scope.WRITE)[1])
+    database = guarded.data_dir / "vi3nr.db"
+    database.rename(guarded.data_dir / "away.db")
+    database.mkdir()
+    with TestClient(create_app(guarded), raise_server_exceptions=False) as client:
+        for method in ("GET", "POST", "DELETE"):
+            answer = client.request(method, "/v1/studies", headers=headers)
+            assert (answer.status_code, answer.headers.get("retry-after")) == (503, "5"), method
+            assert answer.json()["type"] == "urn:vi3nr:problem:unavailable"
+
+
 def test_a_browser_may_look_with_its_password_and_change_nothing(client: TestClient, ring: KeyRing) -> None:
     """Basic credentials, which a browser sends unasked, count for GET alone; a page's 401 asks for them."""
     token = ring.create("ann", Scope.ADMIN)[1]
@@ -116,7 +129,7 @@ def test_what_belongs_to_another_key_is_not_there(client: TestClient, encode: En
     two.
     """
     ann, bob, admin = key_of(), key_of(), key_of("admin")
-    client.app.state.rooms.watchers.closing.set()  # type: ignore[attr-defined]  # streams end at once
+    client.app.state.rooms.watchers.closing = True  # type: ignore[attr-defined]  # streams end at once
     dataset = upload(client, encode, ann)
     study = ask(client, dataset, ann).json()["id"]
     places = [place for place in client.get("/openapi.json").json()["paths"].items() if "_id}" in place[0]]
@@ -172,6 +185,26 @@ def test_a_key_may_have_so_many_studies_and_no_more(client: TestClient, encode: 
     assert (full.status_code, full.json()["errors"][0]["field"]) == (429, "max_studies")
 
 
+def test_a_key_may_keep_so_many_datasets_and_no_more(guarded: Settings, encode: Encode, key_of: Any) -> None:
+    """One too many is a 429; what is there already, and another key's, are none too many."""
+    client = TestClient(create_app(guarded.model_copy(update={"max_datasets": 2})))
+    ann, bob = key_of(), key_of()
+    kept = [send(client, encode, ann, number) for number in (1, 2)]
+    assert [answer.status_code for answer in kept] == [201, 201]
+    refused = send(client, encode, ann, 3)
+    assert (refused.status_code, refused.json()["type"]) == (429, "urn:vi3nr:problem:max-datasets")
+    assert (refused.json()["errors"][0]["field"], refused.json()["errors"][0]["value"]) == ("max_datasets", "2")
+    assert send(client, encode, ann, 2).status_code == 200
+    assert send(client, encode, bob, 3).status_code == 201
+    client.delete(kept[0].headers["location"], headers=ann)
+    assert send(client, encode, ann, 3).status_code == 201
+
+
+def send(client: TestClient, encode: Encode, key: Any, number: int) -> Any:
+    """Another picture for each number."""
+    return client.post("/v1/datasets", files={"files": ("a.png", encode(height=10 + number))}, headers=key)
+
+
 def test_a_key_may_ask_so_often_and_no_oftener(client: TestClient, key_of: Any) -> None:
     """Six a minute: one at once, the next is a 429 that says when; another key is not held up."""
     ann, bob = key_of(per_minute=6), key_of()
@@ -201,7 +234,7 @@ def test_no_secret_is_stored_or_logged(
     """Not in the database file, a log line at any level or any answer; who asked is told by the id of the key."""
     caplog.set_level(logging.DEBUG)
     headers = key_of("admin")
-    secret = headers["Authorization"].rpartition("_")[2]
+    secret = headers["Authorization"].split("_", 2)[2]
     dataset = upload(client, encode, headers)
     answers = [
         ask(client, dataset, headers), ask(client, "x", headers), client.get("/v1/studies", headers=headers),
@@ -245,8 +278,8 @@ def test_keys_on_the_command_line(guarded: Settings, client: TestClient, monkeyp
     assert client.get("/v1/studies", headers=bearer(token)).status_code == 200
     listed = vi3nr("list") + vi3nr("list", "--json")
     assert made["prefix"] in listed
-    assert all(one.rpartition("_")[2] not in listed for one in (token, made["key"]))
-    vi3nr("revoke", token.rpartition("_")[0])
+    assert all(one.split("_", 2)[2] not in listed for one in (token, made["key"]))
+    vi3nr("revoke", "_".join(token.split("_", 2)[:2]))
     assert client.get("/v1/studies", headers=bearer(token)).status_code == 401
     assert client.get("/v1/studies", headers=bearer(made["key"])).status_code == 200
     again = CliRunner().invoke(command_line, ["key", "revoke", made["id"][::-1], "--data-dir", str(guarded.data_dir)])
@@ -262,6 +295,6 @@ def test_keys_live_in_both_databases(engine: Engine) -> None:
     assert ring.list() == [key]
     with engine.connect() as connection:
         row = connection.execute(text("SELECT * FROM vi3nr_keys")).one()
-    assert token.rpartition("_")[2] not in str(row)
+    assert token.split("_", 2)[2] not in str(row)
     assert ring.revoke(key.id)
     assert ring.find(token) is None

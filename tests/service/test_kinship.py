@@ -129,4 +129,5 @@ def test_marks_ignore_the_order_of_words_and_what_does_not_change_the_answer() -
     more = {**one, "search": {"horizon": None, "trials": 9}}
     assert fingerprint(more) != fingerprint(one)
     assert kinship(more) == kinship(one)
+    assert kinship({**one, "search": {"horizon": 0.4}}) == kinship(one)
     assert kinship({**one, "dataset_id": "b"}) != kinship(one)

@@ -15,6 +15,7 @@ from service.answer_memory import AnswerMemory
 from service.blobs import BlobStore
 from service.database import make_engine, upgrade
 from service.pages import memory
+from service.problems import Problem
 from service.records import Study
 from service.settings import Settings
 from service.states import StudyState
@@ -110,6 +111,23 @@ def test_a_fit_that_fails_is_tried_again(fits: Fits, kept: SurfaceMemory) -> Non
     with pytest.raises(RuntimeError, match="no fit"):
         kept.of(replace(ENDED, state=StudyState.FAILED), "sine")
     assert number(kept.of(ENDED, "sine")) == 2.0
+
+
+def test_few_wait_for_a_fit(fits: Fits, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever comes when so many wait is told to come again, without a wait, and then gets an answer."""
+    monkeypatch.setattr(surface_memory, "MOST_WAITING", 1)
+    kept = SurfaceMemory(fits)
+    fits.may.clear()
+    with ThreadPoolExecutor(1) as clients:
+        first = clients.submit(kept.of, ENDED, "sine")
+        assert fits.begun.acquire(timeout=30)
+        with pytest.raises(Problem) as refused:
+            kept.of(ENDED, "gaussian")
+        assert (refused.value.status, refused.value.headers) == (503, {"Retry-After": "5"})
+        fits.may.set()
+        assert number(first.result(30)) == 1.0
+    assert number(kept.of(ENDED, "gaussian")) == 2.0
+    kept.close()
 
 
 def test_few_surfaces_are_kept(fits: Fits, kept: SurfaceMemory, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,7 +74,7 @@ def test_a_dataset_comes_and_goes(run: Any, tmp_path: Path) -> None:
     refused = run("datasets", "upload", "photo.png", "--crop", "everything")
     assert refused.exit_code == 2
     assert "crop" in refused.stderr
-    assert run("datasets", "upload", "nowhere.png").stderr.endswith("No such file or directory: 'nowhere.png'\n")
+    assert run("datasets", "upload", "nowhere.png").stderr == "vi3nr: nowhere.png: No such file or directory\n"
 
 
 def test_studies_are_started_listed_shown_cancelled_and_deleted(run: Any, live: LiveService, study: str) -> None:
@@ -82,8 +82,13 @@ def test_studies_are_started_listed_shown_cancelled_and_deleted(run: Any, live: 
     with live.client() as client:
         dataset = client.upload(("a.png", a_picture()))
     words = ["studies", "start", dataset.id, "--activation", "relu", "--width", "8", "--steps", "7", "--json"]
+    refused = run(*words, "--objective", "loss")
+    assert refused.exit_code == 2
+    assert all(word in refused.stderr for word in ("objective", "loss", "held_out"))
+    words += ["--objective", "area"]
     asked = json.loads(good(run(*words)))
     waiting = asked["id"]
+    assert asked["request"]["objective"] == "area"
     assert (asked["request"]["network"]["width"], asked["request"]["training"]["steps"]) == (8, 7)
     assert json.loads(good(run(*words)))["id"] == waiting, "the same study"
     listed = good(run("studies", "list"))
@@ -222,5 +227,5 @@ def test_ctrl_c_ends_the_wait_and_not_the_study(run: Any, live: LiveService, mon
         waiting = client.start({"dataset_id": dataset.id, **SMALL, "reuse": False}).id
         done = run("studies", "show", waiting, "--wait")
         assert done.exit_code == 130
-        assert f"vi3nr studies show {waiting} --wait" in " ".join(done.stderr.split())
+        assert f"vi3nr studies show {waiting} --wait --url {live.url}\n" in done.stderr
         assert client.cancel(waiting).state == "cancelled", "it went on"

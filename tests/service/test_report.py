@@ -23,6 +23,7 @@ from service.schemas import ActivationRequest, Confirm, StudyRequest, Training
 from service.settings import Settings
 from service.states import StudyState
 from service.store import Store, new_id
+from service.surfaces import learn
 from vi3nr.config import InitConfig
 from vi3nr.ensemble.interface import Recipe
 from vi3nr.metrics import psnr
@@ -30,6 +31,7 @@ from vi3nr.networks import INR
 from vi3nr.signals import image_signal
 from workers.engine import Engine
 from workers.exhibits import shown_points
+from workers.hardware import model_of
 from workers.objective import Objective
 from workers.plan import Budget, FamilyPlan, Network, StudyPlan
 from workers.pool_local import LocalPool
@@ -77,7 +79,12 @@ class House:
         y, x = np.mgrid[0:12, 0:10] / 12
         self.signal = image_signal(np.stack([x, y, (x + y) / 2], axis=-1) * 0.9)
         key = self.blobs.put(self.signal.to_bytes())
-        dataset = self.store.add_dataset(name=HOSTILE, content_hash="c", signal=self.signal, blob_key=key, meta={})
+        meta = {
+            "options": {"max_points": 120, "crop": [[0, 10], [2, None]]},
+            "notes": ["it was turned"],
+            "sha256": "5e",
+        }
+        dataset = self.store.add_dataset(name=HOSTILE, content_hash="c", signal=self.signal, blob_key=key, meta=meta)
         self.done, self.waiting = self._add(dataset.id), self._add(dataset.id)
         runner = Runner(self.store, self.blobs, Engine(LocalPool(), storage), owner="test", only=self.done)
         runner.run(threading.Event(), lambda: self.store.study(self.done).state is StudyState.COMPLETED)
@@ -130,6 +137,17 @@ def test_the_answer_comes_first(page, house):
         assert word in top
 
 
+def test_which_family_suits_is_part_of_the_answer(client, page, house):
+    """The difference of the winners, seed by seed, as data of ``best`` and as a sentence before anything else."""
+    best = client.get(f"/v1/studies/{house.done}/best").json()
+    told, (first, second) = best["family_comparison"], best["families"]
+    assert (told["best"], told["second"]) == (first["family"], second["family"])
+    apart = [one - other for one, other in zip(first["winner"]["values"], second["winner"]["values"], strict=True)]
+    assert told["gain"]["mean"] == pytest.approx(sum(apart) / 2)
+    assert told["gain"]["n"] == 2
+    assert told["sentence"] in page.text[: page.text.index("Use it")]
+
+
 def test_the_config_that_it_offers_is_the_winners(page, house):
     """The link to the init config holds the JSON that the service answers with, byte for byte."""
     links = [address for address in page.addresses if address.startswith("data:application/json;base64,")]
@@ -145,9 +163,27 @@ def test_every_arm_is_in_the_table(page, house):
     assert page.tags.count("caption") == page.tags.count("table") >= 3
 
 
+def test_the_theorys_line_is_always_in_a_surface(page, house):
+    """Of each family that has one, whichever axes matter most."""
+    learned = [learn(house.store, house.store.study(house.done), family) for family in ("gaussian", "sine")]
+    having = [one.surface.theory for one in learned if one.surface.theory is not None]
+    assert having
+    assert page.words.count("the theory's own sigma_p") == len(having)
+
+
 def test_it_says_how_it_was_run(page, house):
-    """Versions, trainers, seeds and times: enough to run it again."""
-    for word in ("torch", "ray", "python", "1 on CPU", "0 for the search", "UTC", "40 steps"):
+    """Versions, trainers, seeds, times, and how the file was read: enough to run it again."""
+    read = "max_points 120, crop [[0, 10], [2, null]]. It was turned. SHA-256 of the file 5e"
+    for word in (
+        "torch",
+        "ray",
+        "python",
+        f"1 on CPU ({model_of('cpu')})",
+        "0 for the search",
+        "UTC",
+        "40 steps",
+        read,
+    ):
         assert word in page.text, word
 
 

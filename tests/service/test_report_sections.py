@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import io
 import math
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import soundfile
 from PIL import Image
+from studies_to_store import result
 
+from service.pages import words
+from service.pages.answers import answer_of
 from service.pages.pictures import Shown
 from service.pages.sections import KINDS, reconstructions
-from service.pages.surface_plots import WORDS
+from service.pages.surface_plots import WORDS, trial_plot
 from service.reading.kinds import KINDS as READ
+from service.render import snippet
 from vi3nr.grids import grid_signal
 from vi3nr.shapes import shape_grid, shape_signal
 from vi3nr.signals import Signal, image_signal
 from workers import axes
 from workers.exhibits import SHAPE_SIDE, Exhibit, shown_points
+from workers.objective import Objective
+from workers.response_data import Observation
+from workers.result import Interval
+from workers.verdict import family_result
 
 RNG = np.random.default_rng(0)
 TETRAHEDRON = (
@@ -45,9 +55,51 @@ def test_every_kind_of_file_has_a_section():
     assert set(READ) <= set(KINDS)
 
 
+def test_zero_has_no_minus_sign():
+    """A loss that rounds to nothing is told as nothing."""
+    assert words.signed(-0.2, "steps") == "+0"
+    assert words.signed(-0.001, "dB") == "+0.00"
+    assert words.between(Interval(-0.1, -0.4, 0.2, 3), "steps") == "0 to 0"
+
+
 def test_every_axis_has_words():
     """Whatever a study can search, its plots have a label for it."""
     assert {getattr(axes, name) for name in axes.__all__ if name != "LINEAR"} == set(WORDS)
+
+
+def test_steps_are_named_where_scores_are_steps():
+    """The good basin of a study of steps ends so many steps below the best, not a dB."""
+    assert words.near("dB", 1.0) == "within 1 dB of the best"
+    assert words.near("steps", 50.0) == "within 50 steps of the best"
+
+
+def test_only_complete_trials_lead():
+    """A pruned one is drawn where it was expected to end, and that is no score."""
+    trials = [Observation({}, 20.0, {10: 10.0}), Observation({}, None, {10: 15.0}), Observation({}, 22.0, {10: 11.0})]
+    plot = trial_plot(trials, "dB")
+    assert "the best scores 22.00 dB" in plot
+    assert "a pruned trial, where it was expected to end" in plot
+
+
+def test_a_usual_rule_that_won_loses_nothing_to_itself():
+    """The answer's tiles have no gain then; the sentence tells how far the others are."""
+    found = result().families[0].winner
+    usual = replace(
+        found, kind="baseline", name="gaussian Xavier, sigma_a 0.05", values=tuple(v + 9 for v in found.values)
+    )
+    usual = replace(usual, score=replace(found.score, mean=found.score.mean + 9))
+    names = []
+    for arms in ((found, replace(usual, score=replace(found.score, mean=0.0))), (found, usual)):
+        family = family_result("gaussian", arms, replicates=found.score.n, trials=3, objective=Objective())
+        names.append({tile.name for tile in answer_of(family, "dB").tiles})
+    assert "gain" in names[0]
+    assert "gain" not in names[1]
+
+
+def test_a_path_is_printed_as_it_is():
+    """Quotes and brackets in a folder's name end up in the snippet as Python reads them."""
+    path = 'runs[final] "2"/best.json'
+    assert ast.literal_eval(snippet(path).partition("open(")[2].partition(").read")[0]) == path
 
 
 @pytest.mark.parametrize("channels", [1, 3])

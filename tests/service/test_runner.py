@@ -86,14 +86,47 @@ def test_a_runner_that_lost_its_lease_writes_nothing_more(house):
     assert house.store.result(study_id) == answer
 
 
-def test_a_runner_that_was_slow_takes_its_own_study_up_again(house):
-    """A lease that ran out unnoticed is claimed by the same runner: the study goes on and ends with its answer."""
+def test_a_runner_that_was_slow_goes_on_with_its_own_study(house):
+    """A lease that ran out and that nobody claimed still holds: the study ends with its answer, claimed once."""
     study_id = house.add(tiny_plan())
     runner = house.runner()
     runner.turn(1.0)
     house.expire(study_id)
     runner.run(threading.Event(), lambda: house.state(study_id) is StudyState.COMPLETED)
     assert house.store.result(study_id).families[0].trials == 5
+    assert house.claims(study_id) == 1
+
+
+def test_a_begin_that_outlasts_its_lease_is_made_once(house, monkeypatch):
+    """The lease has run out when the study is begun: its runner neither claims it again nor begins it anew."""
+    study_id, begun = house.add(tiny_plan()), []
+    add = Engine.add
+
+    def slow(engine, plan, *rest, **more):
+        begun.append(plan.study_id)
+        house.expire(study_id)
+        return add(engine, plan, *rest, **more)
+
+    monkeypatch.setattr(Engine, "add", slow)
+    runner = house.runner()
+    for _ in range(2):
+        runner.turn(0.0)
+    assert (begun, house.claims(study_id), house.state(study_id)) == ([study_id], 1, StudyState.RUNNING)
+
+
+def test_a_runner_asked_to_stop_begins_nothing_more(house, monkeypatch):
+    """Three studies wait and there is room for all: the wish to stop comes amid the first begin, and two stay."""
+    ids, stop = [house.add(tiny_plan()) for _ in range(3)], threading.Event()
+    add = Engine.add
+
+    def asked(*arguments, **more):
+        stop.set()
+        return add(*arguments, **more)
+
+    monkeypatch.setattr(Engine, "add", asked)
+    house.runner().run(stop)
+    assert [house.claims(study_id) for study_id in ids] == [1, 0, 0]
+    assert {house.state(study_id) for study_id in ids} == {StudyState.QUEUED}
 
 
 def test_cancelling_frees_the_study(house, caplog):

@@ -10,11 +10,15 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 from live_service import a_picture
+from rich.console import Console
+from studies_to_store import result
 from typer.testing import CliRunner
 
 from service import local_search
+from service.blobs import BlobStore
 from service.commands import app
 from service.database import opened
+from service.records import ClaimedStudy
 from service.settings import Settings
 from service.states import StudyState
 from service.store import Store
@@ -78,3 +82,27 @@ def test_ctrl_c_keeps_what_was_found_and_the_same_command_goes_on(
         assert f"study {study.id}: its answer is there" in again.stderr
         assert json.loads(again.stdout) == answer
         assert len(store.studies().items) == 1
+
+
+def test_a_like_search_starts_from_the_trials_of_the_one_before_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As over the API: another seed on the same file knows the completed study; with --no-reuse it begins anew."""
+    (tmp_path / "photo.png").write_bytes(a_picture())
+    taken: list[ClaimedStudy] = []
+
+    def answered(settings: Settings, store: Store, blobs: BlobStore, study_id: str, console: Console) -> None:
+        claim = store.claim("runner", 100.0, only=study_id)
+        assert claim is not None
+        taken.append(claim)
+        store.complete(study_id, claim.lease_number, result())
+
+    monkeypatch.setattr(local_search, "_work", answered)
+    words = f"search {tmp_path}/photo.png --activation gaussian --output {tmp_path}/out --data-dir {tmp_path}/data"
+    told = [
+        CliRunner().invoke(app, [*words.split(), *more.split()]) for more in ("", "--seed 1", "--seed 2 --no-reuse")
+    ]
+    assert [one.exit_code for one in told] == [0, 0, 0], [one.output for one in told]
+    assert [claim.plan.families[0].prior for claim in taken] == [(), (taken[0].id,), ()]
+    assert f"The search of gaussian starts from the trials of {taken[0].id}" in " ".join(told[1].output.split())
+    assert "starts from the trials" not in told[2].output

@@ -16,6 +16,8 @@ from service.database import make_engine
 from service.runner import Runner
 from service.settings import Settings
 from service.store import Store
+from vi3nr.guess import start_points
+from vi3nr.signals import Signal
 from workers.engine import Engine
 from workers.pool_local import LocalPool
 from workers.storage import open_storage
@@ -48,6 +50,30 @@ def test_several_files_are_one_dataset(client: TestClient, encode: Encode) -> No
     assert client.post("/v1/datasets", files=files).json()["id"] == body["id"]
     other = client.post("/v1/datasets", files=files[::-1])
     assert (other.status_code, other.json()["id"] != body["id"]) == (201, True)
+
+
+def test_the_first_guess_is_for_all_signals(client: TestClient, encode: Encode, settings: Settings) -> None:
+    """A calm picture and a busy one: the init config is what a search over both tries first, whichever comes first."""
+    busy = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (16, 20, 3)).astype(np.uint8)).save(busy, "PNG")
+    files = [("files", ("calm.png", encode("PNG", 24, 16))), ("files", ("busy.png", busy.getvalue()))]
+    made = []
+    for order in (files, files[::-1]):
+        dataset = client.post("/v1/datasets", files=order).json()["id"]
+        answer = client.post("/v1/init", json={"family": "gaussian", "dataset_id": dataset})
+        assert answer.status_code == 200, answer.text
+        made.append(answer.json())
+    engine = make_engine(settings.url)
+    stored = Store(engine).dataset(dataset)
+    engine.dispose()
+    assert stored is not None
+    signals = [Signal.from_bytes(BlobStore(settings.blob_dir).get(one.blob_key)) for one in stored.signals]
+    first = start_points("gaussian", signals)[0]
+    moment = sum(signal.input_second_moment for signal in signals) / 2
+    for config in made:
+        assert config["sigma_p_first"] == pytest.approx(first.sigma_p_first)
+        assert config["input_second_moment"] == pytest.approx(moment)
+    assert all(first.sigma_p_first != pytest.approx(start_points("gaussian", one)[0].sigma_p_first) for one in signals)
 
 
 def test_a_study_answers_how_its_config_carries_over(client: TestClient, encode: Encode, settings: Settings) -> None:

@@ -75,11 +75,13 @@ def test_an_error_that_nobody_foresaw_is_like_any_other(
 
 def test_a_page_of_another_site_gets_nothing_out_of_loopback(client: TestClient) -> None:
     """Keys are off: neither a cross-site request nor a name that was bent to lead here is served."""
-    for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Host": "rebound.example.org:8000"}):
+    elsewhere = {"Origin": "http://evil.example", "Host": "0.0.0.0:8000"}  # browsers send no Sec-Fetch-Site there
+    for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Host": "rebound.example.org:8000"}, elsewhere):
         answer = client.get("/v1/studies", headers=headers)
         assert answer.status_code == 403
     for host in ("localhost:8000", "127.0.0.1:8000", "[::1]:8000", "a.localhost", "api"):
         assert client.get("/v1/studies", headers={"Host": host, "Sec-Fetch-Site": "same-origin"}).status_code == 200
+        assert client.get("/v1/studies", headers={"Host": host, "Origin": f"http://{host}"}).status_code == 200
 
 
 def test_request_ids_are_given_or_made(client: TestClient) -> None:
@@ -171,6 +173,17 @@ def test_metrics_tell_what_happened(engine: Engine, store: Store) -> None:
     Figures(Board(engine), "host:1", pool.figures).tell(held=0)
     found = samples(generate_latest(Metrics(store, Board(engine)).registry).decode())
     assert found["vi3nr_runner_slots_in_use{runner=host:1}"] == 0, "nobody trains"
+
+
+@pytest.mark.usefixtures("store")
+def test_a_runner_counts_as_long_as_it_is_seen(engine: Engine) -> None:
+    """One that is silent for more than a minute does not, nor one that was last seen by a clock that was put back."""
+    board = Board(engine)
+    board.pin("host:1", {})
+    for seconds, seen in ((-10, 1), (-60, 0), (200, 0)):
+        with engine.begin() as connection:
+            connection.execute(text("UPDATE vi3nr_runners SET seen = seen + :s"), {"s": seconds})
+        assert len(board.runners()) == seen, seconds
 
 
 def test_metrics_over_http(client: TestClient, dataset_id: str, monkeypatch: pytest.MonkeyPatch) -> None:

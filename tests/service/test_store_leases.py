@@ -34,6 +34,16 @@ def test_a_claim_can_be_for_one_study_only(store: Store) -> None:
     assert store.claim("me", LONG, only=wanted) is None
 
 
+def test_a_claim_leaves_out_what_it_is_told_to(store: Store) -> None:
+    """A runner never takes what it holds: neither a study that waits nor one whose lease has run out."""
+    late, _ = claimed(store, EXPIRED)
+    waits = queued(store)
+    assert store.claim("me", LONG, but=[late, waits]) is None
+    study = store.claim("me", LONG, but=[late])
+    assert study is not None
+    assert study.id == waits
+
+
 def test_claimers_that_race_never_share_a_study(engine: Engine) -> None:
     """Eight threads over engines of their own claim six studies: each study goes to one of them."""
     upgrade(engine)
@@ -118,6 +128,31 @@ def test_a_released_study_waits_again_and_its_runs_stay(store: Store) -> None:
     assert again is not None
     assert again.lease_number == number + 1
     assert store.runs(study_id) == [run(study_id)]
+
+
+def test_a_claim_that_was_given_back_does_not_count(store: Store) -> None:
+    """What each claim tells: how many were not given back, itself included. Cancelling or not."""
+    study_id = queued(store)
+    told = []
+    for ends in ("given back", "lost", "given back", "cancelling and given back", "given back"):
+        study = store.claim("me", LONG if "back" in ends else EXPIRED)
+        assert study is not None
+        told.append((study.lease_number, study.unreturned))
+        if "cancelling" in ends:
+            store.request_cancel(study_id)
+        if "back" in ends:
+            store.release(study_id, study.lease_number)
+    assert told == [(1, 1), (2, 1), (3, 2), (4, 2), (5, 2)]
+
+
+def test_what_was_given_back_cannot_be_renewed(store: Store) -> None:
+    """A renewal that comes late finds nothing, in a study that is being cancelled neither: the next runner has it at
+    once."""
+    study_id, number = claimed(store)
+    store.request_cancel(study_id)
+    store.release(study_id, number)
+    assert store.renew(study_id, number, LONG) == "lost"
+    assert store.claim("runner two", LONG) is not None
 
 
 def test_a_run_is_recorded_once_and_never_changes(store: Store) -> None:

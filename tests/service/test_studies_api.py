@@ -105,10 +105,41 @@ def test_the_search_horizon_is_forty_percent_by_default(client: TestClient, data
     assert (claim.plan.search_steps, claim.plan.finalists) == (200, 2)
 
 
+@pytest.mark.parametrize(
+    ("objective", "batch", "scores"),
+    [
+        ("area", 16, 1),
+        ({"name": "steps_to_target", "target": 30.0}, 16, 1),
+        ({"name": "steps_to_target", "target": 30.0}, 128, 2),
+        ("area", 300, None),
+        ("area", None, None),
+        ("fit", 16, None),
+    ],
+)
+def test_objectives_of_the_curve_warn_where_minibatches_leave_few_scores(
+    client: TestClient, dataset_id: str, objective: Any, batch: int | None, scores: int | None
+) -> None:
+    """200 search steps on 384 points: eight scores as long as they cost 2 %, which is one in 18 x 384 / batch steps."""
+    said = ask(client, dataset_id, objective=objective, training={"steps": 500, "batch_size": batch})["warnings"]
+    told = [sentence for sentence in said if "score over all 384 points" in sentence]
+    assert len(told) == (scores is not None)
+    assert all(f"has {scores} of the usual 8 scores" in sentence for sentence in told)
+    assert all(("stopped early" in sentence) == (scores == 1) for sentence in told)
+
+
 def test_a_network_that_can_memorise_is_warned_about(client: TestClient, dataset_id: str) -> None:
-    """384 points of 3 values against 17,027 parameters: one sentence; against 75: none."""
-    assert ["memorise" in sentence for sentence in ask(client, dataset_id)["warnings"]] == [True]
-    assert ask(client, dataset_id, network={"width": 4, "hidden_layers": 2})["warnings"] == []
+    """384 points of 3 values against 387 parameters: one sentence; against 333: none, but with a fifth of the points
+    held out, or with WIRE's complex weights, which count as two.
+    """
+    network = {"width": 11, "hidden_layers": 2}
+    for asked, warned in (
+        ({"network": network | {"width": 12}}, True),
+        ({"network": network}, False),
+        ({"network": network, "activations": [{"family": "wire"}]}, True),
+        ({"network": network, "objective": {"name": "held_out", "share": 0.2}}, True),
+    ):
+        warnings = ask(client, dataset_id, **asked)["warnings"]
+        assert ["memorise" in sentence for sentence in warnings] == [True] * warned, asked
 
 
 def test_progress_is_shown(client: TestClient, dataset_id: str, store: Store) -> None:

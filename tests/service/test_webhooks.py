@@ -175,8 +175,12 @@ def test_a_receiver_that_never_ends_its_answer_is_left(monkeypatch: pytest.Monke
         thread.join()
 
 
-def test_the_sender_outlives_a_database_that_is_away(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It looks again."""
+AWAY = OperationalError("SELECT", {}, Exception("server closed the connection"))
+
+
+@pytest.mark.parametrize("trouble", [AWAY, MemoryError(), RuntimeError("can't start new thread")])
+def test_the_sender_outlives_trouble(engine: Engine, monkeypatch: pytest.MonkeyPatch, trouble: Exception) -> None:
+    """A database that is away, or a machine that has no memory or no thread left: it looks again."""
     monkeypatch.setattr("service.webhooks.TROUBLE_SECONDS", 0.0)
     monkeypatch.setattr("service.webhooks.IDLE_SECONDS", 0.0)
     looks, looked = [], threading.Event()
@@ -185,13 +189,26 @@ def test_the_sender_outlives_a_database_that_is_away(engine: Engine, monkeypatch
         looks.append(1)
         if len(looks) > 1:
             looked.set()
-        raise OperationalError("SELECT", {}, Exception("server closed the connection"))
+        raise trouble
 
     monkeypatch.setattr(Outbox, "take", away)
     man = postman(engine)
     man.start()
     assert looked.wait(60)
     man.stop()
+
+
+def test_a_letter_that_could_not_be_posted_is_tried_again(
+    engine: Engine, receiver: Receiver, ended: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No thread for its deadline, say: that was an attempt like any other."""
+    ended()
+    man = postman(engine)
+    with monkeypatch.context() as full:
+        full.setattr(threading.Timer, "start", lambda _: (_ for _ in ()).throw(RuntimeError("can't start new thread")))
+        assert man.round() == 1
+    assert receiver.got == []
+    rounds_until(lambda: receiver.got, man)
 
 
 def test_it_is_given_up_after_so_many_attempts(engine: Engine, receiver: Receiver, ended: Callable[..., str]) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
+import torch
 
 from vi3nr.activations import activation
 from vi3nr.baselines import baseline_config
@@ -39,6 +41,8 @@ EXECUTORS = {
     "cpu": Executor(CpuEnsemble, 0.0),
     "stacked": Executor(StackedEnsemble, 2e-5),  # products of other sizes add up in another order
 }
+if torch.cuda.is_available():
+    EXECUTORS["cuda"] = Executor(partial(StackedEnsemble, device="cuda"), 2e-5)
 
 
 def a_signal(points: int = 150, seed: int = 5) -> Signal:

@@ -231,3 +231,18 @@ def test_relu_has_no_scale() -> None:
     assert activation("relu").sigma_a == 1.0
     with pytest.raises(ValueError, match="relu has no scale"):
         activation("relu", 0.5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_sincs_gradient_keeps_its_digits_near_0(dtype: torch.dtype) -> None:
+    """Autograd's slope is -u/3 and so on to a few roundings of the type, where cos(u)/u - sin(u)/u^2 would cancel."""
+    sign = torch.tensor([1.0, -1.0])[:, None]
+    u = (sign * torch.logspace(-7, 0.4, 60)).flatten().to(dtype).requires_grad_()
+    activation("sinc", 1.0).value(u, torch).sum().backward()
+    at = u.detach().double()
+    series = sum((-1) ** k * 2 * k / math.factorial(2 * k + 1) * at ** (2 * k - 1) for k in range(1, 16))
+    eps = torch.finfo(dtype).eps
+    torch.testing.assert_close(u.grad.double(), series, rtol=60 * eps, atol=torch.finfo(dtype).tiny * eps)
+    x = torch.tensor([1e-3], dtype=dtype, requires_grad=True)
+    activation("sinc", omega=30).value(x, torch).sum().backward()
+    assert float(x.grad) == pytest.approx(-0.3, rel=10 * max(eps, 1e-4))

@@ -53,6 +53,12 @@ class Handler(BaseHTTPRequestHandler):
     def broken(self) -> None:
         self.say(500, b"<html>oops")
 
+    def deep(self) -> None:
+        self.say(200, b"[" * 200_000)
+
+    def broken_deeply(self) -> None:
+        self.say(500, b"[" * 60_000)
+
     def page(self) -> None:
         self.say(200, b"<html>hello</html>")
 
@@ -110,7 +116,9 @@ def test_a_config_comes_as_it_was_written(server: str) -> None:
         ("broken", OSError, "answered 500 Internal Server Error$"),
         ("in-circles", OSError, "answered 302"),
         ("elsewhere", OSError, "file:///etc/hostname"),
+        ("broken-deeply", OSError, "answered 500 Internal Server Error$"),
         ("page", ValueError, "is not JSON"),
+        ("deep", ValueError, "nested too deeply"),
         ("picture", ValueError, "no UTF-8 text"),
     ],
 )

@@ -10,7 +10,7 @@ import pytest
 import torch
 from small_ensembles import EXECUTORS, Executor, a_member, a_signal, an_ensemble
 
-from vi3nr.ensemble.held_out import parted
+from vi3nr.ensemble.held_out import parted, trained_points
 from vi3nr.ensemble.interface import Recipe
 from vi3nr.networks import INR
 
@@ -31,6 +31,7 @@ def test_nothing_is_trained_on_points_that_are_held_out(executor: Executor, reci
     signal, member = a_signal(), a_member()
     seen, scored = parted(signal, 0.3)
     assert len(scored.values) == round(0.3 * len(signal.values))
+    assert len(seen.values) == trained_points(len(signal.values), 0.3)
     assert len(seen.values) + len(scored.values) == len(signal.values)
     places = [np.flatnonzero((signal.coordinates == point).all(axis=1))[0] for point in scored.coordinates]
     outcomes = []

@@ -1,29 +1,24 @@
-"""The stacked executor: every family, low precisions, memory that runs out, devices that cannot record or compile."""
+"""The stacked executor: every family, low precisions, memory that runs out, sums in parts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from small_ensembles import a_signal
-from torch import Tensor
+from stacked_members import FORMULA, RECIPES, SIGNAL, WIDTHS, a_member, numbers, train
 
-from vi3nr.activations import activation, families, family_of
-from vi3nr.baselines import baseline_config
+from vi3nr.activations import families, family_of
 from vi3nr.config import Encoding
-from vi3nr.ensemble import stacked_device
 from vi3nr.ensemble.cpu import CpuEnsemble, one_thread
-from vi3nr.ensemble.interface import Ensemble, Member, Progress, Recipe
+from vi3nr.ensemble.interface import Progress, Recipe
 from vi3nr.ensemble.reference import ReferenceEnsemble
 from vi3nr.ensemble.stacked import StackedEnsemble
-from vi3nr.ensemble.stacked_device import CudaDevice, HostDevice, Step, device_for
+from vi3nr.ensemble.stacked_device import HostDevice, Step
 
-WIDTHS = (2, 9, 12, 3)
-FORMULA = "exp(-x**2/(2*a**2)) * cos(30*x)"
-RECIPES = [Recipe(steps=40), Recipe(steps=40, batch_size=32, schedule="cosine")]
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU"))]
 
 
@@ -31,31 +26,6 @@ DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.i
 def _on_one_thread() -> Iterator[None]:
     with one_thread():
         yield
-
-
-SIGNAL = a_signal(100, seed=2)
-
-
-def a_member(family: str = "gaussian", key: str = "a", seed: int = 1, scale: float = 1.0, **options: object) -> Member:
-    usual = 0.5 if family == "finer" else family_of(family).customary_sigma_a[0]  # at omega 30 it amplifies roundings
-    sigma_a = scale * usual if family_of(family).has_scale else 1.0
-    parameters = {"a": 0.5} if family == FORMULA else {}
-    config = baseline_config("xavier", activation(family, sigma_a, **parameters), WIDTHS, **options)
-    return Member(key, config, seed, 1e-3, 40)
-
-
-def train(make: Callable[..., Ensemble], members: list[Member], recipe: Recipe, **options: object) -> list[Progress]:
-    ensemble = make(
-        SIGNAL, widths=WIDTHS, family=members[0].config.family, recipe=recipe, capacity=len(members), **options
-    )
-    for member in members:
-        ensemble.admit(member)
-    return ensemble.advance(40)
-
-
-def numbers(progress: Progress) -> np.ndarray:
-    assert progress.state is not None
-    return progress.state.parameters
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -194,67 +164,24 @@ def test_memory_is_bounded_by_its_setting(recipe: Recipe) -> None:
     np.testing.assert_allclose(ends[None], ends[6_000_000], rtol=0, atol=1e-10)
 
 
-def cuda_device(**options: object) -> CudaDevice:
-    """The code of a CUDA device on the CPU: what needs a GPU is replaced."""
+class WideDevice(HostDevice):
+    """A CPU that wants many small products at once, as a GPU does."""
 
-    class Hosted(CudaDevice):
-        def free_bytes(self, limit: int | None) -> int | None:
-            return limit
-
-        def reclaim(self) -> None:
-            pass
-
-    return Hosted("cpu", **options)
+    products = 10
 
 
-def test_a_step_that_cannot_be_recorded_is_launched_plainly(caplog: pytest.LogCaptureFixture) -> None:
-    """A failed capture says why in the log, and training gives what it would have given."""
-
-    def capture(device: torch.device, step: Step) -> Step:
-        step()  # a warm-up, which must leave no trace
-        raise RuntimeError("this driver captures nothing")
-
-    member = a_member()
-    (got,) = train(StackedEnsemble, [member], RECIPES[0], device=cuda_device(compiled=False, capture=capture))
-    (expected,) = train(StackedEnsemble, [member], RECIPES[0])
-    np.testing.assert_array_equal(numbers(got), numbers(expected))
-    assert "captures nothing" in caplog.text
-
-
-def test_memory_that_runs_out_in_a_capture_is_lack_of_memory() -> None:
-    """Even where the capture's own error hides it; the groups are halved then, and one member alone gives up."""
-
-    def capture(device: torch.device, step: Step) -> Step:
-        try:
-            raise torch.OutOfMemoryError("no room")
-        except torch.OutOfMemoryError as error:
-            raise RuntimeError("capture ended") from error
-
-    with pytest.raises(torch.OutOfMemoryError, match="does not fit"):
-        train(StackedEnsemble, [a_member()], RECIPES[0], device=cuda_device(compiled=False, capture=capture))
-
-
-def test_what_cannot_be_compiled_runs_plainly(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    """A compiler that is not there is named in the log once, and training gives what it would have given."""
-
-    def no_compiler(function: Callable[..., Tensor], **_: object) -> Callable[..., Tensor]:
-        def fail(*tensors: Tensor) -> Tensor:
-            raise RuntimeError("no compiler here")
-
-        return fail
-
-    monkeypatch.setattr(stacked_device, "_compile", no_compiler)
-    plain = cuda_device(capture=lambda device, step: step)
-    (got,) = train(StackedEnsemble, [a_member()], RECIPES[0], device=plain)
-    (expected,) = train(StackedEnsemble, [a_member()], RECIPES[0])
-    np.testing.assert_array_equal(numbers(got), numbers(expected))
-    assert caplog.text.count("no compiler here") == 2  # one for the activation, one for its chain rule
-
-
-def test_only_cpu_and_cuda_are_devices() -> None:
-    """ValueError names another one."""
-    assert isinstance(device_for("cuda:1"), CudaDevice)
-    with pytest.raises(ValueError, match="'mps' is unknown"):
-        device_for("mps")
+@pytest.mark.parametrize("family", ["sine", "wire"])
+@pytest.mark.parametrize("points", [1500, 1511])  # the second is prime
+def test_a_gradient_summed_in_parts_is_the_gradient(family: str, points: int) -> None:
+    """Sums over the points of three members, in parts where the points can be parted: the same to 1e-9."""
+    signal = a_signal(points, seed=3)
+    members = [replace(a_member(family, f"m{i}", i), until=5) for i in range(3)]
+    ends = []
+    for device in ("cpu", WideDevice()):
+        ensemble = StackedEnsemble(
+            signal, widths=WIDTHS, family=family, recipe=Recipe(40), capacity=3, dtype=torch.float64, device=device
+        )
+        for member in members:
+            ensemble.admit(member)
+        ends.append([numbers(progress) for progress in ensemble.advance(40)])
+    np.testing.assert_allclose(ends[1], ends[0], rtol=0, atol=1e-9)

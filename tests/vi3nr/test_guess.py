@@ -1,12 +1,15 @@
 """The guess follows the signal: its spectrum is measured right, and the start points carry it on."""
 
+import gc
 import math
+import weakref
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vi3nr import guess, spectrum
 from vi3nr.activations import families
 from vi3nr.guess import default_ranges, start_points
 from vi3nr.signals import Signal, image_signal
@@ -34,6 +37,23 @@ def test_the_frequency_does_not_depend_on_contrast_offset_or_orientation():
     reference = energy_frequency(image_signal(pixels), 0.9)
     for changed in (0.5 * pixels, 0.3 + 0.5 * pixels, pixels.T):
         assert energy_frequency(image_signal(changed), 0.9) == pytest.approx(reference, rel=1e-6)
+
+
+def test_a_spectrum_is_computed_once_and_kept_no_longer_than_its_signal(monkeypatch):
+    """All families of a study ask for the same one; a megapixel takes a second."""
+    asked = []
+    monkeypatch.setattr(spectrum, "_energy_frequency", lambda signal, fraction: asked.append(fraction) or 7.0)
+    signal, other = grating(3), grating(5)
+    for family in ("gaussian", "sine"):
+        default_ranges(family, signal)
+        start_points(family, signal)
+    assert asked == [0.8]
+    energy_frequency(other, 0.8)
+    assert asked == [0.8, 0.8]
+    kept = weakref.ref(signal)
+    del signal
+    gc.collect()
+    assert kept() is None
 
 
 def test_more_energy_lies_below_a_higher_frequency():
@@ -93,3 +113,17 @@ def test_a_busier_picture_gets_a_wider_first_layer():
     """The guessed bandwidth grows with the frequency of the signal."""
     calm, busy = (start_points("gaussian", grating(k))[0].sigma_p_first for k in (4, 32))
     assert busy > 1.5 * calm
+
+
+def test_the_spectrum_is_taken_once_for_all_start_points(monkeypatch: pytest.MonkeyPatch):
+    """One transform of each signal, however many points are made of it."""
+    seen = []
+
+    def counted(signal: Signal, fraction: float) -> float:
+        seen.append(signal)
+        return spectral_extent(signal, fraction)
+
+    monkeypatch.setattr(guess, "spectral_extent", counted)
+    signals = [grating(4), grating(32)]
+    start_points("gaussian", signals)
+    assert seen == signals

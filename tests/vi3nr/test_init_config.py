@@ -12,6 +12,7 @@ from vi3nr.activations import activation, families
 from vi3nr.baselines import baseline_config
 from vi3nr.config import (
     BIAS_RULES,
+    DISTRIBUTIONS,
     OUTPUT_RULES,
     RULES,
     SCHEMA_VERSION,
@@ -21,10 +22,12 @@ from vi3nr.config import (
     LayerInit,
     Stability,
 )
+from vi3nr.config_parts import STABILITY_KINDS
 from vi3nr.profile import vi3nr_config
 
 positive = st.floats(min_value=5e-324, max_value=1.7e308)
-amount = st.floats(min_value=0.0, max_value=1.7e308)
+amount = st.floats(min_value=0.0, max_value=9e307)
+names = st.text(min_size=1).filter(lambda name: name not in ("sigma_a", "family"))
 rules = st.sampled_from([name for name in BIAS_RULES if name != "share"]).map(BiasRule) | st.floats(
     0.0, 1.0, exclude_max=True
 ).map(lambda share: BiasRule("share", share))
@@ -47,37 +50,36 @@ def configs(draw: st.DrawFn) -> InitConfig:
     encoding = draw(st.none() | encodings)
     if encoding is not None:
         widths[0] = encoding.out_dim
-    output = draw(st.sampled_from(OUTPUT_RULES))
-    layers = tuple(
-        LayerInit(
-            a,
-            b,
-            draw(amount),
-            draw(st.none() | amount),
-            draw(amount),
-            draw(st.none() | amount),
-            draw(st.none() | positive),
-        )
-        for a, b in pairwise(widths)
-    )
+    output, complex_weights = draw(st.sampled_from(OUTPUT_RULES)), draw(st.booleans())
+    distributions = [draw(st.sampled_from(DISTRIBUTIONS)) for _ in ("weights", "biases")]
+    layers = []
+    for index, (a, b) in enumerate(pairwise(widths)):
+        stds = [draw(amount), draw(amount)]
+        ratio = math.sqrt(1.5 if complex_weights and index else 3.0)
+        bounds = [
+            ratio * std if kind == "uniform" and draw(st.booleans()) else None
+            for std, kind in zip(stds, distributions, strict=True)
+        ]
+        layers.append(LayerInit(a, b, stds[0], bounds[0], stds[1], bounds[1], draw(st.none() | amount)))
     return InitConfig(
         family=draw(st.sampled_from(sorted(families()))),
         sigma_a=draw(st.floats(1e-300, 1e300)),
-        layers=layers,
+        layers=tuple(layers),
         rule=draw(st.sampled_from(RULES)),
-        parameters=draw(st.dictionaries(st.text(min_size=1), st.floats(allow_nan=False, allow_infinity=False))),
+        parameters=draw(st.dictionaries(names, st.floats(allow_nan=False, allow_infinity=False))),
         sigma_p=draw(st.none() | positive),
         sigma_p_first=draw(st.none() | positive),
         method=draw(st.none() | st.sampled_from(["closed_form", "quadrature", "monte_carlo"])),
         bias=draw(rules),
         bias_first=draw(rules),
-        distribution=draw(st.sampled_from(["uniform", "normal"])),
+        distribution=distributions[0],
+        bias_distribution=distributions[1],
         input_second_moment=draw(st.none() | positive),
-        stability=draw(st.none() | st.builds(Stability, st.none() | positive, st.text())),
+        stability=draw(st.none() | st.builds(Stability, st.none() | positive, st.sampled_from(STABILITY_KINDS))),
         output=output,
         sigma_p_output=draw(positive) if output == "sigma_p_output" else None,
         encoding=encoding,
-        complex_weights=draw(st.booleans()),
+        complex_weights=complex_weights,
     )
 
 

@@ -126,7 +126,7 @@ def test_global_random_state_is_left_alone() -> None:
         (nested(bias=False), "Linear layer '1.0.0' has no bias"),
         (nn.Sequential(nested(), nn.LayerNorm(3)), r"module '1' \(LayerNorm\) has parameters but is not"),
         (nn.Sequential(nested(), nn.PReLU()), r"\(PReLU\) has parameters"),
-        (nn.Sequential(nested(), nn.ReLU()), r"module '1' \(ReLU\) is in the module, the config is for Sine"),
+        (nn.Sequential(nested(), nn.ReLU()), r"module '1' \(ReLU\) applies Relu\(.*\), the config is for Sine"),
         (
             nn.Sequential(nested(), ActivationModule(activation("gaussian"))),
             r"applies Gaussian\(sigma_a=0\.05\), the config is for Sine",
@@ -181,3 +181,27 @@ def test_baselines_can_be_drawn_too() -> None:
     assert float(weight.std()) == pytest.approx(1.0, rel=0.01)
     assert float(weight.abs().max()) > 3.0
     assert float(bias.abs().max()) <= 1 / math.sqrt(400)
+
+
+@pytest.mark.parametrize("fill", [vi3nr_uniform_, vi3nr_normal_])
+def test_complex_weights_behind_complex_layers_keep_the_modulus(fill) -> None:
+    """WIRE weights filled one by one keep E|z|^2 over three layers; by the moment of real z it would double at once."""
+    wire, sigma_p, stream = activation("wire", omega=20, s=10), 0.05, generator_for(0)
+    z = torch.view_as_complex(torch.randn(400, 400, 2, generator=stream)) * sigma_p / math.sqrt(2)
+    for _ in range(3):
+        weight = fill(torch.empty(400, 400, dtype=torch.complex64), wire, sigma_p, generator=stream)
+        z = wire.value(z, torch) @ weight.T
+        assert float(z.abs().square().mean()) / sigma_p**2 == pytest.approx(1.0, abs=0.15)
+
+
+def test_whether_the_layer_before_is_complex_can_be_said() -> None:
+    """``circular=False`` is the second layer of a WIRE network, as its config has it; a real activation has no True."""
+    wire = activation("wire", omega=20, s=10)
+    layers = vi3nr_config(wire, (2, 64, 64, 64, 3), sigma_p=0.05).layers
+    for index, circular in ((1, False), (2, True), (2, None)):
+        weight = torch.empty(64, 64, dtype=torch.complex128)
+        vi3nr_uniform_(weight, wire, 0.05, circular=circular, generator=generator_for(index))
+        found = float(weight.abs().square().mean().sqrt())
+        assert found == pytest.approx(layers[index].weight_std, rel=0.03), (index, circular)
+    with pytest.raises(ValueError, match="is a real activation"):
+        vi3nr_uniform_(torch.empty(4, 4), SINE, 0.05, circular=True)

@@ -150,3 +150,50 @@ def test_a_declared_kind_of_linear_layer_is_placed_and_checked() -> None:
     other[1].omega_0 = 30.0
     with pytest.raises(ValueError, match=r"module '1' \(SineLinear\) applies Sine"):
         initialize_(other, config(), activations=read)
+
+
+@pytest.mark.parametrize(
+    ("family", "parameters", "part", "message"),
+    [
+        (
+            "leaky_relu",
+            {},
+            nn.LeakyReLU(0.9),
+            r"\(LeakyReLU\) applies LeakyRelu\(.*0\.9\), the config is for LeakyRelu",
+        ),
+        ("softplus", {}, nn.Softplus(beta=100), r"\(Softplus\) is Softplus\(beta=100.*none of the library's families"),
+        ("softplus", {}, nn.Softplus(threshold=1.0), r"\(Softplus\) is Softplus\(.*threshold=1\.0\), which is none"),
+        ("gelu", {}, nn.GELU(approximate="tanh"), r"\(GELU\) is GELU\(approximate='tanh'\), which is none"),
+        ("tanh", {"sigma_a": 0.7}, nn.Tanh(), r"\(Tanh\) applies Tanh\(sigma_a=1\.0\), the config is for Tanh"),
+    ],
+)
+def test_torchs_activations_are_checked_with_their_parameters(
+    family: str, parameters: dict, part: nn.Module, message: str
+) -> None:
+    """The family's name is not enough: another slope, beta or approximation is another activation."""
+    phi = activation(family, **parameters)
+    made, module = vi3nr_config(phi, (2, 8, 1), sigma_p=1.0), nn.Sequential(nn.Linear(2, 8), part, nn.Linear(8, 1))
+    with pytest.raises(ValueError, match=message):
+        initialize_(module, made)
+    initialize_(module, made, activations={type(part): lambda _: phi}, generator=generator_for(3))
+    assert torch.equal(module[0].weight, drawn(made)[0])
+
+
+@pytest.mark.parametrize(
+    ("phi", "part"),
+    [
+        (activation("leaky_relu", negative_slope=0.9), nn.LeakyReLU(0.9)),
+        (activation("leaky_relu"), nn.LeakyReLU()),
+        (activation("softplus"), nn.Softplus()),
+        (activation("gelu"), nn.GELU()),
+        (activation("silu"), nn.SiLU()),
+        (activation("sigmoid"), nn.Sigmoid()),
+        (activation("relu"), nn.ReLU(inplace=True)),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_torchs_activations_are_our_families(phi, part: nn.Module) -> None:
+    """Those that are accepted compute what the family does, and are placed."""
+    x = torch.linspace(-30, 30, 201, dtype=torch.float64)
+    torch.testing.assert_close(part(x.clone()), phi.value(x, torch), rtol=1e-8, atol=1e-8)
+    initialize_(nn.Sequential(nn.Linear(2, 8), part, nn.Linear(8, 1)), vi3nr_config(phi, (2, 8, 1), sigma_p=1.0))

@@ -177,7 +177,7 @@ def test_inputs_by_name_by_measure_and_by_number() -> None:
         make(inputs="normal", input_second_moment=0.5)
     with pytest.raises(ValueError, match="inputs must be coordinates or one of uniform, normal, got 'cauchy'"):
         make(inputs="cauchy")
-    for wrong in (np.zeros((3, 2)), np.empty((0, 2)), np.array([[math.nan]])):
+    for wrong in (np.zeros((3, 2)), np.empty((0, 2)), np.array([[math.nan, 0.0]])):
         with pytest.raises(ValueError, match="inputs must be finite coordinates, not all zero"):
             make(inputs=wrong)
 

@@ -16,6 +16,7 @@ from vi3nr.baselines import baseline_config
 from vi3nr.ensemble.cpu import CpuEnsemble
 from vi3nr.ensemble.interface import Member, Progress, Recipe
 from vi3nr.signals import Signal
+from workers.hardware import model_of
 from workers.pool import Admission, DeviceLost, Group, Pool, Turn, TurnDone
 from workers.pool_local import LocalPool
 from workers.pool_ray import RayPool
@@ -105,6 +106,12 @@ def done(outcome: TurnDone | DeviceLost) -> Progress:
     assert isinstance(outcome, TurnDone), outcome
     (progress,) = outcome.progress
     return progress
+
+
+def test_a_device_has_its_makers_name(case: Case) -> None:
+    """So that a report says where its study was run."""
+    assert {device.name for device in case.pool.devices()} == {f"CPU ({model_of('cpu')})"}
+    assert model_of("cpu").strip()
 
 
 def test_a_turn_trains_as_the_ensemble_alone(case: Case) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -28,6 +30,17 @@ if __name__ == "__main__":
     pool = RayPool(cpus=1)
     print(pool._session.directory, flush=True)
     sys.stdin.read()
+"""
+
+WATCHED = """
+import sys, tempfile
+from pathlib import Path
+from workers.ray_session import RaySession
+session = RaySession.__new__(RaySession)  # without Ray: what watches is started first
+session.directory = Path(tempfile.mkdtemp())
+session._watch()
+print(session.directory, flush=True)
+sys.stdin.read()
 """
 
 
@@ -56,6 +69,48 @@ def test_no_process_outlives_an_owner_that_is_killed(tmp_path: Path) -> None:
         owner.kill()
         assert psutil.wait_procs(descendants, timeout=30)[1] == []
         assert not directory.exists()
+
+
+def test_a_terminal_that_closes_leaves_nothing_either() -> None:
+    """Ctrl-C and the hang-up go to all of the terminal's processes: what ends Ray's remains lives, and does so."""
+    command = [sys.executable, "-c", WATCHED]
+    with subprocess.Popen(
+        command, cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as owner:  # fmt: skip
+        assert owner.stdout is not None
+        directory = Path(owner.stdout.readline().decode().strip())
+        assert directory.is_dir()
+        for number in (signal.SIGINT, signal.SIGHUP):
+            os.killpg(owner.pid, number)
+    end = time.monotonic() + 30
+    while directory.exists():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
+
+
+def test_a_node_that_still_looks_for_its_cluster_ends_with_its_owner() -> None:
+    """Nothing answers at the address; Ray's program would go on trying for minutes, deaf to SIGTERM."""
+    with socket.socket() as closed:
+        closed.bind(("", 0))  # and does not listen: whoever asks is refused
+        address = f"127.0.0.1:{closed.getsockname()[1]}"
+        joins = f"from workers.ray_session import RaySession; RaySession({address!r})"
+        with subprocess.Popen([sys.executable, "-c", joins], cwd=REPOSITORY) as owner:
+            node = _node_of(psutil.Process(owner.pid))
+            owner.kill()
+            assert psutil.wait_procs([node], timeout=30)[1] == []
+
+
+def _node_of(owner: psutil.Process) -> psutil.Process:
+    """The program of the node that it starts, as soon as it is there."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        for process in owner.children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                if "--block" in process.cmdline():
+                    return process
+        time.sleep(0.05)
+    raise AssertionError("no node was started")
 
 
 def test_an_agent_that_came_late_and_took_its_title_is_ended(tmp_path: Path) -> None:

@@ -51,10 +51,18 @@ def test_only_trials_that_can_be_compared_are_known(storage):
 def test_the_best_known_points_come_first_and_the_number_stays(storage):
     """The two best are tried again in front; as many start points as before."""
     older(storage, "alike")
-    start = start_with(known_trials(storage, ["alike"], AXES), START)
+    start = start_with(known_trials(storage, ["alike"], AXES), START, AXES)
     assert [params["x"] for params in start[:TRIED_AGAIN]] == [6.0, 7.0]
     assert start[TRIED_AGAIN:] == START[: len(START) - TRIED_AGAIN]
-    assert start_with((), START) == START
+    assert start_with((), START, AXES) == START
+
+
+def test_what_lies_outside_the_ranges_asked_for_is_not_tried(storage):
+    """A narrower search starts from the best known points within it."""
+    older(storage, "alike")
+    narrower = {**AXES, "x": FloatDistribution(0.1, 3.0, log=True)}
+    start = start_with(known_trials(storage, ["alike"], AXES), START, narrower)
+    assert [params["x"] for params in start[:TRIED_AGAIN]] == [2.0, 0.5]
 
 
 def test_a_search_with_a_prior_finds_the_top_sooner(storage):

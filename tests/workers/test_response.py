@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from workers.axes import RATIO, SHARE_FIRST, SIGMA_A
+from workers.axes import RATIO, SHARE_FIRST, SIGMA_A, SIGMA_P
 from workers.response import expected_finals, response_surface
 from workers.response_data import AxisRange, Observation
 
@@ -14,6 +14,11 @@ AXES = (
     AxisRange(RATIO, 0.5, 8.0, True),
     AxisRange(SHARE_FIRST, 0.0, 0.9, False),
 )
+
+
+def own_sigma_p(sigma_a):
+    """Of a family whose rho is the same everywhere."""
+    return 2.5 * sigma_a, "root"
 
 
 def score(params):
@@ -28,7 +33,7 @@ def surface():
     tried = [{axis.name: axis.value(place) for axis, place in zip(AXES, row, strict=True)} for row in cube]
     noise = np.random.default_rng(1).normal(size=40) * 0.1
     seen = [Observation(params, score(params) + more, {}) for params, more in zip(tried, noise, strict=True)]
-    return response_surface(AXES, seen, theory=(2.5, "root"))
+    return response_surface(AXES, seen, theory=own_sigma_p)
 
 
 def test_the_best_point_is_where_it_is(surface):
@@ -72,16 +77,17 @@ def test_the_plane_is_that_of_the_axes_that_matter(surface):
     assert np.min(surface.plane.std) > 0.0
 
 
-def test_the_theorys_plane_can_be_asked_for():
-    """sigma_a across and rho up though the share matters more; where rho was not searched, the axes that matter."""
+def test_the_theorys_plane_is_there_whatever_matters():
+    """sigma_a across and rho up though the share matters more; where rho was not searched, there is none."""
     cube = np.random.default_rng(2).random((12, 3))
     tried = [{axis.name: axis.value(place) for axis, place in zip(AXES, row, strict=True)} for row in cube]
     seen = [Observation(params, 20.0 + 9.0 * params[SHARE_FIRST], {}) for params in tried]
-    for asked, axes in ((True, (SIGMA_A, RATIO)), (False, (SHARE_FIRST,))):
-        plane = response_surface(AXES, seen, theory_plane=asked).plane
-        assert set(axes) <= {plane.x, plane.y}
-    without = response_surface([AXES[0], AXES[2]], seen, theory_plane=True).plane
-    assert (without.x, without.y) == (SIGMA_A, SHARE_FIRST)
+    surface = response_surface(AXES, seen)
+    assert (surface.theory_plane.x, surface.theory_plane.y) == (SIGMA_A, RATIO)
+    assert SHARE_FIRST in {surface.plane.x, surface.plane.y}
+    without = response_surface([AXES[0], AXES[2]], seen)
+    assert without.theory_plane is None
+    assert (without.plane.x, without.plane.y) == (SIGMA_A, SHARE_FIRST)
 
 
 def test_uncertainty_grows_where_nothing_was_tried():
@@ -113,6 +119,38 @@ def test_two_trials_make_no_surface(count):
 def test_an_ask_for_one_axis_has_no_plane_and_no_line_of_theory():
     """A study that searches sigma_a alone, sigma_p fixed."""
     seen = [Observation({SIGMA_A: a}, 20.0 - a, {}) for a in (0.01, 0.02, 0.04)]
-    surface = response_surface(AXES[:1], seen, theory=(2.5, "root"))
+    surface = response_surface(AXES[:1], seen, theory=own_sigma_p)
     assert surface.plane is None
+    assert surface.theory_plane is None
     assert surface.theory is None
+
+
+def test_the_line_bends_where_the_theorys_ratio_depends_on_the_scale():
+    """Of rho = 2.5 (sigma_a / 0.03)^0.5 up to 0.1 and of nothing beyond; rho is that at the best sigma_a."""
+
+    def bent(sigma_a):
+        return (2.5 * sigma_a * (sigma_a / 0.03) ** 0.5, "root") if sigma_a < 0.1 else None
+
+    seen = [
+        Observation({SIGMA_A: a, RATIO: ratio, SHARE_FIRST: 0.5}, score({SIGMA_A: a, RATIO: ratio}), {})
+        for a in (0.01, 0.03, 0.09) for ratio in (1.0, 2.5, 6.0)
+    ]  # fmt: skip
+    surface = response_surface(AXES, seen, theory=bent)
+    assert surface.theory.rho == pytest.approx(bent(surface.best[SIGMA_A])[0] / surface.best[SIGMA_A])
+    assert max(surface.theory.sigma_a) < 0.1
+    assert surface.theory.sigma_p == pytest.approx([bent(a)[0] for a in surface.theory.sigma_a])
+    ratios = surface.theory.along(RATIO)
+    assert ratios == pytest.approx([2.5 * (a / 0.03) ** 0.5 for a in surface.theory.sigma_a])
+    expected = [score({SIGMA_A: a, RATIO: r}) for a, r in zip(surface.theory.sigma_a, ratios, strict=True)]
+    assert surface.theory.mean[8] == pytest.approx(expected[8], abs=0.5)
+
+
+@pytest.mark.parametrize(("axis", "own"), [(AXES[1], 2.5), (AxisRange(SIGMA_P, 0.01, 1.0, True), 0.1)])
+def test_a_fixed_sigma_a_has_the_theorys_own_point(axis, own):
+    """sigma_p = 2.5 * 0.04, or the ratio 2.5, and the surface's mean there; unknown where sigma_a is unknown."""
+    seen = [Observation({axis.name: own * factor}, 20.0 + factor, {}) for factor in (0.5, 1.0, 2.0)]
+    surface = response_surface((axis,), seen, theory=own_sigma_p, sigma_a=0.04)
+    assert surface.theory.sigma_a == (0.04,)
+    assert surface.theory.sigma_p == pytest.approx((0.1,))
+    assert surface.theory.mean == pytest.approx((21.0,), abs=0.5)
+    assert response_surface((axis,), seen, theory=own_sigma_p).theory is None

@@ -55,6 +55,43 @@ def test_finds_the_top_of_a_ridge_in_a_dozen_noisy_trials():
     assert ours.mean() > random.mean()
 
 
+def test_absolute_axes_show_the_same_surface_as_ratios():
+    """The same trials over sigma_a and sigma_p, in a range as wide as that of the ratio, are expected to be as good."""
+    absolute = {"sigma_a": SPACE["sigma_a"], "sigma_p": FloatDistribution(0.03, 0.4, log=True)}
+    ratios = {"sigma_a": SPACE["sigma_a"], "sigma_p / sigma_a": FloatDistribution(0.6, 8.0, log=True)}
+    expected = []
+    for space, start in (
+        (absolute, {"sigma_a": 0.05, "sigma_p": 0.1}),
+        (ratios, {"sigma_p / sigma_a": 2.0, "sigma_a": 0.05}),
+    ):
+        study = optuna.create_study(direction="maximize")
+        for a, p in np.random.default_rng(0).uniform((0.02, 0.04), (0.05, 0.16), (9, 2)):
+            params = {"sigma_a": float(a), "sigma_p": float(p), "sigma_p / sigma_a": float(p / a)}
+            study.add_trial(
+                optuna.trial.create_trial(
+                    params={name: params[name] for name in space},
+                    distributions=space,
+                    value=float(ridge(params | {"first-layer bias share": 0.6})),
+                )
+            )
+        fitted = SurfaceSampler(space, 0, start=[start])._fit(study.get_trials())
+        expected.append(fitted.surface.mean(fitted.surface.points))
+    assert expected[0] == pytest.approx(expected[1], abs=1e-3)
+
+
+def test_the_start_points_are_believed_at_first_and_doubted_later():
+    """The first proposals lie near them; when they are poor the search ends at the top all the same."""
+    sampler = SurfaceSampler(SPACE, 0, start=[START])
+    study, best, far = study_of(sampler), -np.inf, []
+    for _ in range(30):
+        trial = study.ask(SPACE)
+        far.append(np.linalg.norm(sampler._unit(trial.params) - sampler._unit(START)))
+        best = max(best, ridge(trial.params))
+        study.tell(trial, ridge(trial.params))
+    assert max(far[1:3]) < 0.5
+    assert best > 29.5
+
+
 def test_a_resumed_search_proposes_what_the_uninterrupted_one_would_have():
     """A fresh sampler over the recorded trials proposes the same point as the one that was there from the start."""
     sampler = SurfaceSampler(SPACE, seed=3)

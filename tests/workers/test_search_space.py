@@ -129,3 +129,9 @@ def test_wrong_bounds_are_refused_by_name_and_value(choices, words):
     """The sentence names the axis and what was received."""
     with pytest.raises(ValueError, match=words):
         space(**choices)
+
+
+def test_an_activation_that_passes_no_gradient_is_not_searched():
+    """sign(x) could be drawn at any sigma_p, but training would move the last layer alone: told, as it was before."""
+    with pytest.raises(ArithmeticError, match=r"E f'\^2 is 0, so no gradient passes"):
+        config(space("sign(x)"), Point(1.0, 0.5, 0.5, 0.0))

@@ -158,6 +158,18 @@ def _done(study: optuna.Study, by_signal: list[float], horizon: int, state: Tria
     return study.trials[-1]
 
 
+def test_pruned_trials_hold_the_bar_down() -> None:
+    """A trial is compared with all that came as far: better than most of them it goes on, though the completed ones,
+    which are the best, are better.
+    """
+    study, pruner = optuna.create_study(direction="maximize"), SignalPruner(3, 40)
+    for state, scores in ((TrialState.COMPLETE, (30.0, 30.1, 30.2)), (TrialState.PRUNED, (12.0, 20.0, 26.0, 28.0))):
+        for score in scores:
+            _done(study, [score], 20, state)
+    assert not pruner.prune(study, _done(study, [29.0], 20, TrialState.RUNNING))
+    assert pruner.prune(study, _done(study, [27.0], 20, TrialState.RUNNING))
+
+
 def test_the_pruner_compares_signal_by_signal() -> None:
     """A trial below the median of the means goes at once; one above it goes when the best trial beats it on every
     signal beyond doubt; one that is better on some goes on. The first signals may be easy for all.

@@ -50,6 +50,11 @@ def test_search_and_confirmation_seeds_never_meet(study, order, replicate):
     assert all(0 <= seed < 2**31 for seed in (*seeds, *more))
 
 
+def test_a_search_that_goes_on_from_another_does_not_train_from_its_seeds():
+    """The best known point of order 0 is tried again from a seed that it has not had."""
+    assert trial_seed(0, 0, ["older gaussian"]) not in {trial_seed(0, order) for order in range(100)}
+
+
 def test_seeds_do_not_change_between_versions():
     """A study that is resumed by a later release trains the same networks: these numbers are pinned."""
     assert (trial_seed(3, 0), trial_seed(3, 1)) == (1782761142, 2086910484)

@@ -92,12 +92,12 @@ def write_paths(storage: TrialStorage, study: optuna.Study, running: int, waitin
 def test_behind_a_fence_nothing_is_written(engine, storage, study):
     """Once the fence says no, no way of writing changes a row: it raises, or drops what was gathered. Before, and
     for another study, all of them write."""
+    answers = [True]
+    storage.fence_off(study._study_id, lambda connection: connection.scalar(text("SELECT 1")) == 1 and answers[0])
     study.enqueue_trial({"x": 0.1})
     trial = study.ask()
     study.enqueue_trial({"x": 0.2})
     waiting = study.get_trials()[1]._trial_id
-    answers = [True]
-    storage.fence_off(study._study_id, lambda connection: connection.scalar(text("SELECT 1")) == 1 and answers[0])
     answers[0] = False
     before = rows(engine)
     for name, write in write_paths(storage, study, trial._trial_id, waiting).items():

@@ -6,7 +6,7 @@ import numpy as np
 
 from vi3nr.signals import Signal
 
-__all__ = ["check_points", "parted"]
+__all__ = ["check_points", "parted", "trained_points"]
 
 FEWEST = 4  # points of a signal of which some are held out
 
@@ -20,12 +20,17 @@ def check_points(signal: Signal, held_out: float | None) -> None:
         raise ValueError(f"a signal of {points} points is too small to hold some out: {FEWEST} are needed")
 
 
+def trained_points(points: int, held_out: float | None) -> int:
+    """How many of a signal's points steps see; of four and more, at least two are on either side."""
+    return points if held_out is None else max(points - max(round(held_out * points), 2), 2)
+
+
 def parted(signal: Signal, held_out: float | None) -> tuple[Signal, Signal]:
     """The signal that steps see and the one that is scored; both are the whole signal where nothing is held out.
 
     Args:
         signal: of at least four points, where some are held out.
-        held_out: their share, in (0, 1); at least two points are on either side.
+        held_out: their share, in (0, 1), see ``trained_points``.
 
     Raises:
         ValueError: fewer than four points.
@@ -35,7 +40,7 @@ def parted(signal: Signal, held_out: float | None) -> tuple[Signal, Signal]:
     check_points(signal, held_out)
     points = len(signal.values)
     mixed = np.random.default_rng(SEED).permutation(points)
-    count = min(max(round(held_out * points), 2), points - 2)
+    count = points - trained_points(points, held_out)
     return _part(signal, np.sort(mixed[count:])), _part(signal, np.sort(mixed[:count]))
 
 

@@ -52,16 +52,18 @@ class _Kind:
 
 @dataclass
 class _Trainee:
-    """A member between two segments: its numbers in a state's order, on the device."""
+    """A member between two segments; ``numbers`` ``(3, number)``: parameters, first and second moment, in a state's
+    order, on the device.
+    """
 
     kind: _Kind
     activation: Activation
     order: BatchOrder
-    numbers: tuple[Tensor, Tensor, Tensor]
+    numbers: Tensor
 
     def arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        first, second, third = (tensor.cpu().numpy().copy() for tensor in self.numbers)
-        return first, second, third
+        parameters, first, second = self.numbers.cpu().numpy()
+        return parameters.copy(), first.copy(), second.copy()
 
 
 class StackedEnsemble(Ensemble):
@@ -156,19 +158,18 @@ class StackedEnsemble(Ensemble):
         begin = time.perf_counter()
         bench = self._bench_for(group[0].trainee, len(group))
         bench.set_activations([seat.trainee.activation for seat in group])
-        for place, seat in enumerate(group):
-            bench.load(place, seat.trainee.numbers, seat.step, seat.member.learning_rate)
+        numbers = torch.stack([seat.trainee.numbers for seat in group])
+        bench.load(numbers, [seat.step for seat in group], [seat.member.learning_rate for seat in group])
         ends = [seat.ahead(steps) for seat in group]
-        found: dict[int, tuple[tuple[Tensor, Tensor, Tensor], float, bool]] = {}
+        found: dict[int, tuple[Tensor, float, bool]] = {}
         done = 0
         for end in sorted(set(ends)):
             for ahead in range(done, end):
                 bench.step(self._batches(group, ahead))
+            numbers = bench.unload()
             errors, finite = bench.errors()
             found |= {
-                place: (bench.unload(place), errors[place], finite[place])
-                for place, own in enumerate(ends)
-                if own == end
+                place: (numbers[place], errors[place], finite[place]) for place, own in enumerate(ends) if own == end
             }
             done = end
         seconds = (time.perf_counter() - begin) / max(1, sum(ends))
@@ -219,7 +220,7 @@ class StackedEnsemble(Ensemble):
         x, y = (torch.tensor(part, dtype=self._dtype, device=self._device.device) for part in (features, signal.values))
         return x, y
 
-    def _numbers(self, member: Member) -> tuple[Tensor, Tensor, Tensor]:
+    def _numbers(self, member: Member) -> Tensor:
         """A member's parameters and moments as it arrives: its state's, or drawn from its seed."""
         start = member.start
         if start is not None:
@@ -228,8 +229,7 @@ class StackedEnsemble(Ensemble):
             drawn = draw_parameters(member.config, generator_for(member.seed))
             flat = torch.cat([_real(part).reshape(-1) for pair in drawn for part in pair])
             parts = [flat, torch.zeros_like(flat), torch.zeros_like(flat)]
-        first, second, third = (part.to(self._device.device, self._dtype) for part in parts)
-        return first, second, third
+        return torch.stack(parts).to(self._device.device, self._dtype)
 
     def _step_in_smaller_groups(self, members: int, error: torch.OutOfMemoryError) -> None:
         """Halve the groups, or give up where one member alone does not fit."""

@@ -7,7 +7,7 @@ formula, which are worked into its tree) must be the same for all members of a s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import fields
 from functools import lru_cache
 from types import ModuleType
@@ -55,19 +55,25 @@ class StackedActivation:
 
     def __init__(self, example: Activation, members: int, dtype: torch.dtype, device: torch.device) -> None:
         names = _names(example, numbers=True)
-        table = torch.ones(len(names) + 1, members, 1, 1, dtype=dtype, device=device)  # the last row: 1 / sigma_a
         blend = object.__new__(_per_member(type(example)))
         for name in _names(example, numbers=False):
             object.__setattr__(blend, name, getattr(example, name))
-        for name, row in zip([*names, "inverse"], table, strict=True):
-            object.__setattr__(blend, name, row)  # (member, 1, 1)
-        self._names, self._table, self._blend = names, table, blend
+        self._rows = [torch.ones(members, 1, 1, dtype=dtype, device=device) for _ in [*names, "inverse"]]
+        for name, row in zip([*names, "inverse"], self._rows, strict=True):
+            object.__setattr__(blend, name, row)
+        self._names, self._blend, self._shared = names, blend, shared_part(example)
+
+    @property
+    def kind(self) -> Hashable:
+        """Stacks of equal kind differ in their tensors only, so that one compilation serves them all."""
+        return type(self._blend), self._shared
 
     def set_(self, activations: Sequence[Activation]) -> None:
         """Give the first members of the stack these activations; the others keep what they have."""
-        rows = [[float(getattr(each, name)) for each in activations] for name in self._names]
-        rows.append([1.0 / each.sigma_a for each in activations])
-        self._table[:, : len(activations), 0, 0].copy_(torch.tensor(rows, dtype=torch.float64))
+        values = [[float(getattr(each, name)) for each in activations] for name in self._names]
+        values.append([1.0 / each.sigma_a for each in activations])
+        for row, numbers in zip(self._rows, values, strict=True):
+            row[: len(activations), 0, 0].copy_(torch.tensor(numbers, dtype=torch.float64))
 
     def forward(self, z: Tensor, bias: Tensor) -> Tensor:
         """f(z + bias) for ``z`` ``(member, point, unit)`` and ``bias`` ``(member, 1, unit)``."""

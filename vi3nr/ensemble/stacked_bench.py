@@ -87,32 +87,37 @@ class Bench:
         def row(columns: int, kind: torch.dtype) -> Tensor:
             return torch.zeros(places, columns, dtype=kind, device=where)
 
-        self._parameters, self._gradient, self._first, self._second = (row(layout.size, dtype) for _ in range(4))
+        self._state = torch.zeros(3, places, layout.size, dtype=dtype, device=where)
+        self._parameters, self._first, self._second = self._state
+        self._order, self._gradient = layout.order.to(where), row(layout.size, dtype)
         self._rate, self._step = row(1, torch.float64), row(1, torch.float64)  # the rate before the schedule
         self._chosen = torch.zeros(places, points.batch_size, dtype=torch.int64, device=where)
         self._layers, self._gradients = layout.layers(self._parameters), layout.layers(self._gradient)
         self._activation = StackedActivation(example, places, dtype, where)
         exact, hidden = device.product("float32"), device.product(precision)
-        self._network = StackedNetwork(self._activation, exact=exact, hidden=hidden, elementwise=device.elementwise)
+        self._network = StackedNetwork(
+            self._activation, exact=exact, hidden=hidden, elementwise=device.elementwise, products=device.products
+        )
         needs = places * bytes_per_point(layout, dtype)
         self._chunk = _chunk(max(len(points.x), len(points.scored_x)), needs, memory)
         self._advance = device.record(self._one_step, needs * min(self._chunk, points.batch_size))
 
-    def load(self, place: int, numbers: Sequence[Tensor], step: int, rate: float) -> None:
-        """Seat a member: parameters, first and second moment, each in the layout's order, at ``step``."""
-        for tensor, values in zip((self._parameters, self._first, self._second), numbers, strict=True):
-            tensor[place].zero_()
-            tensor[place, self._layout.order] = values.to(tensor)
-        self._step[place], self._rate[place] = step, rate
+    def load(self, numbers: Tensor, steps: Sequence[int], rates: Sequence[float]) -> None:
+        """Seat members in the first places, each at its step: ``numbers`` ``(member, 3, number)`` are parameters, first
+        and second moment in the layout's order.
+        """
+        members = len(numbers)
+        self._state[:, :members, self._order] = numbers.transpose(0, 1)
+        for column, values in ((self._step, steps), (self._rate, rates)):
+            column[:members, 0] = torch.tensor(values, dtype=column.dtype).to(column.device)
 
     def set_activations(self, activations: Sequence[Activation]) -> None:
         """The activations of the first places."""
         self._activation.set_(activations)
 
-    def unload(self, place: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Copies of a member's parameters, first and second moment, in the layout's order, on the device."""
-        order = self._layout.order
-        return self._parameters[place, order], self._first[place, order], self._second[place, order]
+    def unload(self) -> Tensor:
+        """Copies of every place's numbers, as ``load`` takes them, on the device."""
+        return self._state[:, :, self._order].transpose(0, 1).contiguous()
 
     def step(self, chosen: Tensor | None) -> None:
         """One update of every place; ``chosen`` ``(member, point)`` are the points of the first places' minibatches."""

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from functools import lru_cache, partial
+from itertools import count
+from types import FunctionType
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -22,12 +25,13 @@ log = logging.getLogger(__name__)
 
 PRECISIONS = ("float32", "tf32", "bfloat16")  # of the factors in products between hidden layers
 TF32_DROPPED_BITS = 13  # of float32's 23 stored mantissa bits, tf32 keeps 10
+PRODUCTS_PER_CORE = 4  # of a GPU's multiprocessors
 WARM_UP_STEPS = 3  # before a capture, as torch's notes on CUDA graphs do
 
 Function = TypeVar("Function", bound=Callable[..., Tensor])
 Step = Callable[[], None]
 Product = Callable[[Tensor, Tensor], Tensor]  # (member, a, b) x (member, b, c)
-Elementwise = Callable[[Callable[..., Tensor]], Callable[..., Tensor]]
+Elementwise = Callable[[Hashable, Callable[..., Tensor]], Callable[..., Tensor]]
 
 
 class StackDevice(ABC):
@@ -42,9 +46,14 @@ class StackDevice(ABC):
     def product(self, precision: str) -> Product:
         """The batched matrix product whose factors have this precision; sums have that of the tensors."""
 
+    @property
+    def products(self) -> int:
+        """How many small products side by side keep it busy."""
+        return 1
+
     @abstractmethod
-    def elementwise(self, function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-        """The same function, as few kernels as can be."""
+    def elementwise(self, kind: Hashable, method: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        """The same method, as few kernels as can be; ``kind``: objects of equal kind differ in their tensors only."""
 
     @abstractmethod
     def record(self, step: Step, needs: int) -> Step:
@@ -76,8 +85,8 @@ class HostDevice(StackDevice):
             return torch.bmm
         return lambda a, b: torch.bmm(rounded(a), rounded(b))
 
-    def elementwise(self, function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-        return function
+    def elementwise(self, kind: Hashable, method: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        return method
 
     def record(self, step: Step, needs: int) -> Step:
         return step
@@ -133,8 +142,15 @@ class CudaDevice(StackDevice):
 
         return product
 
-    def elementwise(self, function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-        return _Compiled(function) if self._compiled else function
+    @property
+    def products(self) -> int:
+        return PRODUCTS_PER_CORE * torch.cuda.get_device_properties(self._device).multi_processor_count
+
+    def elementwise(self, kind: Hashable, method: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        if not self._compiled:
+            return method
+        owner, function = method.__self__, method.__func__  # type: ignore[attr-defined]
+        return partial(_kernel(kind, function), owner)
 
     def record(self, step: Step, needs: int) -> Step:
         try:
@@ -185,34 +201,58 @@ def _bfloat16_product(a: Tensor, b: Tensor) -> Tensor:
     return product
 
 
-_compile: Callable[..., Any] = torch.compile  # its annotations lack an argument that it takes
+_compile = torch.compile
+_numbers = count()
 
 
 class _Compiled:
-    """A compiled function that becomes the plain one, with a line in the log, if it cannot be compiled.
+    """A compiled function of an object and tensors (member, point, unit). It becomes the plain one, with a line in the
+    log, if it cannot be compiled.
 
-    Each has compilations of its own: torch counts those of one function over the whole process, and stops at eight.
+    Each shape (point, unit) has a compilation of its own, in which only the number of members is left open: were the
+    others too, each number of a kernel would be found by divisions, which made a step a quarter longer.
     """
 
     def __init__(self, function: Callable[..., Tensor]) -> None:
-        self._plain = self._current = function
+        self._plain = function
+        self._by_shape: dict[torch.Size, Callable[..., Tensor]] = {}
         self._fails = False
-        self._started = False
 
-    def __call__(self, *tensors: Tensor) -> Tensor:
+    def __call__(self, owner: object, *tensors: Tensor) -> Tensor:
         if self._fails or any(tensor.is_complex() for tensor in tensors):
-            return self._plain(*tensors)  # inductor has no kernels for complex numbers
+            return self._plain(owner, *tensors)  # inductor has no kernels for complex numbers
         try:
-            if not self._started:
-                self._current = _compile(self._plain, dynamic=False, isolate_recompiles=True)
-                self._started = True
-            return self._current(*tensors)
+            shape = tensors[0].shape[1:]
+            if shape not in self._by_shape:
+                self._by_shape[shape] = self._compile()
+            return self._by_shape[shape](owner, *map(_whole, tensors))
         except torch.OutOfMemoryError:
             raise
         except Exception as error:  # a compiler that is not there, or does not know an operation
             log.warning("%s is not compiled: %s", self._plain.__qualname__, error)
             self._fails = True
-            return self._plain(*tensors)
+            return self._plain(owner, *tensors)
+
+    def _compile(self) -> Callable[..., Tensor]:
+        """Over the whole process torch counts compilations by code object, and stops at eight, and learns by name which
+        sizes change: what it gets has a code object and a name of its own.
+        """
+        code = self._plain.__code__.replace(co_name=f"{self._plain.__name__}_{next(_numbers)}")
+        found: Callable[..., Tensor] = _compile(FunctionType(code, self._plain.__globals__))
+        return found
+
+
+def _whole(tensor: Tensor) -> Tensor:
+    """A copy of what is a part of another tensor, as biases are: where it begins would be compiled in."""
+    if tensor.storage_offset() == 0 and tensor.is_contiguous():
+        return tensor
+    return tensor.clone(memory_format=torch.contiguous_format)
+
+
+@lru_cache(maxsize=256)
+def _kernel(kind: Hashable, function: Callable[..., Tensor]) -> _Compiled:  # noqa: ARG001 - a kind has its own
+    """One for all stacks of a kind in this process: a compilation takes seconds."""
+    return _Compiled(function)
 
 
 def _capture(device: torch.device, step: Step) -> Step:

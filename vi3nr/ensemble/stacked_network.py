@@ -18,6 +18,8 @@ __all__ = ["StackLayout", "StackedNetwork"]
 
 ALIGNMENT = 32  # numbers: layers start at multiples of 128 bytes, so that tensor cores read them without a copy
 
+FEWEST_POINTS = 256  # of a part of a product over the points
+
 Layers = list[tuple[Tensor, Tensor]]  # weight (member, in, out) and bias (member, 1, out), real or complex
 
 
@@ -72,14 +74,21 @@ class StackedNetwork:
     """The passes through a stack. ``hidden`` multiplies between hidden layers, ``exact`` at both ends.
 
     The first layer sees coordinates and the last one makes values: few operations, whose rounding would show.
+    ``products`` is how many products side by side keep the device busy: a sum over the points is split into as many.
     """
 
     def __init__(
-        self, activation: StackedActivation, *, exact: Product, hidden: Product, elementwise: Elementwise
+        self,
+        activation: StackedActivation,
+        *,
+        exact: Product,
+        hidden: Product,
+        elementwise: Elementwise,
+        products: int,
     ) -> None:
-        self._exact, self._hidden = exact, hidden
-        self._forward = elementwise(activation.forward)
-        self._backward = elementwise(activation.backward)
+        self._exact, self._hidden, self._products = exact, hidden, products
+        self._forward = elementwise(activation.kind, activation.forward)
+        self._backward = elementwise(activation.kind, activation.backward)
 
     def predict(self, layers: Layers, x: Tensor, *, exact: bool = True) -> Tensor:
         """Values ``(member, point, out)`` at features ``x`` ``(member, point, in)``; all layers ``exact`` or not."""
@@ -102,7 +111,7 @@ class StackedNetwork:
         for index in range(len(layers) - 1, -1, -1):
             product = self._product(index, layers)
             below = inputs.pop()
-            gradient[index][0].add_(product(below.mH, g))
+            gradient[index][0].add_(_over_points(product, below, g, self._products))
             gradient[index][1].add_(g.sum(1, keepdim=True))
             if index > 0:
                 g = product(g, layers[index][0].mH)
@@ -110,6 +119,19 @@ class StackedNetwork:
 
     def _product(self, index: int, layers: Layers) -> Product:
         return self._hidden if 0 < index < len(layers) - 1 else self._exact
+
+
+def _over_points(product: Product, below: Tensor, g: Tensor, products: int) -> Tensor:
+    """``below`` ^H ``g`` over the points, ``(member, in, out)``.
+
+    One member's product is small in ``in`` and ``out`` and long in the points, so it keeps a small part of a GPU busy:
+    the points are parted, and the parts are products of their own. Parts are equal, for else they would be copied.
+    """
+    members, points = g.shape[:2]
+    wanted = min(-(-products // members), points // FEWEST_POINTS)
+    parts = next((count for count in range(wanted, 1, -1) if points % count == 0), 1)
+    b, h = (tensor.reshape(members * parts, points // parts, -1) for tensor in (below, g))
+    return product(b.mH, h).view(members, parts, b.shape[-1], h.shape[-1]).sum(1)
 
 
 def _real(values: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ document.addEventListener("click", async (event) => {
   setTimeout(() => { button.textContent = "Copy"; }, 2000);
 });
 
-addEventListener("beforeprint", () => document.querySelectorAll("details.family").forEach((one) => { one.open = true; }));
+addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((one) => { one.open = true; }));
 
 const main = document.querySelector("main[data-live]");
 if (main) {
@@ -28,7 +28,7 @@ if (main) {
     if (study.state === "queued" || !note) return "Waiting for a runner.";
     const parts = [`${words[note.phase] || note.phase}: ${note.trials_done} of ${note.trials_total} trials`];
     if (note.phase !== "search") parts.push(`${note.runs_done} of ${note.runs_total} runs`);
-    if (note.best_score !== null) parts.push(`best so far ${note.best_score.toFixed(2)} (${note.best_family}, trial ${note.best_trial})`);
+    if (note.best_score !== null) parts.push(`best so far ${note.best_score.toFixed(note.unit === "dB" ? 2 : 0)} ${note.unit} (${note.best_family}, trial ${note.best_trial})`);
     if (study.seconds_left !== null) parts.push(`about ${duration(study.seconds_left)} left`);
     return parts.join(", ") + ".";
   };
@@ -65,8 +65,15 @@ if (main) {
     event.target.disabled = true;
     const key = sessionStorage.getItem("key"); // the start page asked for it, where keys are in use
     const headers = key ? { Authorization: `Bearer ${key}` } : {};
-    const answer = await fetch(`${address}/cancel`, { method: "POST", headers });
-    event.target.textContent = answer.ok ? "Cancelling" : `It cannot be cancelled: the service answers ${answer.status}`;
+    try {
+      const answer = await fetch(`${address}/cancel`, { method: "POST", headers });
+      if (answer.status === 401) throw new Error("it needs an API key, which the start page asks for");
+      if (!answer.ok) throw new Error(`the service answers ${answer.status}`);
+      event.target.textContent = "Cancelling";
+    } catch (error) {
+      event.target.textContent = `Try again: not cancelled, ${error.message}`;
+      event.target.disabled = false;
+    }
   });
   look();
 }

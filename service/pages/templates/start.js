@@ -122,6 +122,7 @@ const entry = async (study) => {
 };
 
 let shown = 20;
+const noStudies = the("none").textContent;
 const list = async () => {
   let again = 5000;
   try {
@@ -129,6 +130,7 @@ const list = async () => {
     const lines = await Promise.all(page.items.map(entry));
     if (!the("list").contains(document.activeElement)) the("list").replaceChildren(...lines);
     the("list").hidden = !lines.length;
+    the("none").textContent = noStudies;
     the("none").hidden = Boolean(lines.length);
     the("more").hidden = !page.next_cursor || shown >= 200;
     if (page.items.every((one) => FINISHED.includes(one.state))) again = 20000;
@@ -141,5 +143,9 @@ const list = async () => {
 };
 the("more").addEventListener("click", () => { shown += 40; list(); });
 
-families().catch((error) => { the("families-told").textContent = `The families cannot be listed now: ${error.message}`; });
+const offer = () => families().then(() => { the("families-told").textContent = ""; }, (error) => {
+  the("families-told").textContent = `The families cannot be listed now: ${error.message}`;
+  setTimeout(offer, 5000);
+});
+offer();
 list();

@@ -1,0 +1,54 @@
+"""A request for a study -> the study: the one that was asked for in the same words, or a new one in the queue."""
+
+from __future__ import annotations
+
+from service.blobs import BlobStore
+from service.kinship import fingerprint, kinship, with_prior
+from service.plans import study_plan
+from service.records import Dataset, Study
+from service.schemas import StudyRequest
+from service.settings import Settings
+from service.start_check import check_start
+from service.store import Store, new_id
+from service.store_asks import Terms
+from workers.plan import StudyPlan
+
+__all__ = ["ask_study"]
+
+
+def ask_study(
+    store: Store,
+    blobs: BlobStore,
+    settings: Settings,
+    request: StudyRequest,
+    dataset: Dataset,
+    terms: Terms = Terms(),
+) -> tuple[Study, bool]:
+    """The study of a request, and whether it is a new one. A new one starts from the trials of the owner's studies that
+    asked for the like, and says so in its warnings; unless ``reuse`` is false.
+
+    Raises:
+        Problem: 422, naming every field that is wrong and its value.
+        QuotaError, KeyReusedError, UnknownDatasetError: see ``Store.add_study``.
+    """
+    plan, warnings = study_plan(new_id(), request, dataset, settings)
+    asked = request.model_dump(mode="json", exclude={"webhook"})
+    study = store.same_study(fingerprint(asked), terms.owner) if request.reuse else None
+    if study is not None and store.join_study(study.id, terms):
+        return study, False
+    check_start(plan, request, dataset, blobs)
+    if request.reuse:
+        plan = with_prior(plan, asked, store.kin(kinship(asked), terms.owner))
+    study = store.add_study(
+        plan=plan, dataset_id=dataset.id, request=asked, warnings=(*warnings, *_prior_notes(plan)),
+        fingerprint=fingerprint(asked), kinship=kinship(asked), terms=terms, reuse=request.reuse,
+    )  # fmt: skip
+    return study, study.id == plan.study_id
+
+
+def _prior_notes(plan: StudyPlan) -> list[str]:
+    return [
+        f"The search of {family.family} starts from the trials of {', '.join(family.prior)}, which asked for the like."
+        for family in plan.families
+        if family.prior
+    ]
