@@ -10,8 +10,9 @@ Gaussian at learning rate 1e-3, sine at 5e-4.
 ``confirm_fraction`` is what the confirmation costs, as a share of the grid's steps.
 ``plane``: our search on the grid's own plane and rules, and on the full space, for ten search seeds; the regret is the
 true score of the grid's best (``benchmarks.search_landscape``, with ``--true-scores``) minus that of the config found,
-each the mean of three fixed seeds. The answer is the finalist with the best mean over two fresh seeds, whose cost is
-``confirm_fraction``. ``strategies``: Optuna's samplers, each as many member steps as ours on that seed.
+each the mean of three fixed seeds. The answer is what the service's confirmation says: two fresh seeds for each
+finalist, five for whoever leads; ``confirm_fraction`` is what they cost. ``strategies``: Optuna's samplers, each as
+many member steps as ours on that seed.
 ``ablation``: ours in the full space without one of its parts (``benchmarks.search_ablation``), from at most three
 seeds: how much less its config comes to than that of the whole search from the same seed.
 
@@ -188,7 +189,7 @@ def ablation_rows(cells: Sequence[Search], rows: dict[str, Row]) -> list[dict[st
     ]  # fmt: skip
 
 
-def default_rows(signals: Sequence[str], families: Sequence[str], *, stored: bool) -> list[Row]:
+def default_rows(signals: Sequence[str], families: Sequence[str], *, stored: bool, device: str) -> list[Row]:
     """A real study for each picture and family."""
     store = Store(DATA / "defaults.json")
     rows = []
@@ -196,7 +197,7 @@ def default_rows(signals: Sequence[str], families: Sequence[str], *, stored: boo
         for name in signals:
             key = f"{name} {family}"
             if key in store.rows or not stored:
-                rows.append(store.cell(key, defaults_row, name, family, picture(name)))
+                rows.append(store.cell(key, defaults_row, name, family, picture(name), device))
                 print(f"# {key}: {rows[-1]['gain_db']:+.2f} dB", file=sys.stderr, flush=True)
     return rows
 
@@ -228,14 +229,16 @@ def main() -> None:
     parser.add_argument("--stored", action="store_true", help="train nothing")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--device", choices=DEVICES, default="cpu", help="for plane, strategies and ablation")
+    parser.add_argument("--device", choices=DEVICES, default="cpu", help="what trains")
     chosen = parser.parse_args()
     if chosen.quick:
         answer = {"defaults": [quick_row(family) for family in chosen.families], "rows": [], "ablation": []}
     else:
         defaults, cells = [], list(searches(chosen.part, chosen.signals or GRID, chosen.families, chosen.seeds))
         if "defaults" in chosen.part:
-            defaults = default_rows(chosen.signals or photographs(), chosen.families, stored=chosen.stored)
+            defaults = default_rows(
+                chosen.signals or photographs(), chosen.families, stored=chosen.stored, device=chosen.device
+            )
         parts = []
         if "ablation" in chosen.part:
             parts = ablations(chosen.signals or GRID, chosen.families, chosen.seeds)

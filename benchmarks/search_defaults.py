@@ -19,6 +19,7 @@ from workers.pool_local import LocalPool
 from workers.result import FamilyResult
 from workers.storage import open_storage
 from workers.study import optuna_study_name
+from workers.trainer import Trainer
 
 __all__ = ["defaults_row", "quick_row"]
 
@@ -34,11 +35,13 @@ def study_plan(family: str, steps: int, trials: int, seeds: int, seed: int = 0) 
     )  # fmt: skip
 
 
-def run(plan: StudyPlan, signal: Signal) -> tuple[FamilyResult, float]:
-    """The study from the first trial to the verdict in this process; and what finding cost, in full trainings."""
+def run(plan: StudyPlan, signal: Signal, device: str = "cpu") -> tuple[FamilyResult, float]:
+    """The study from the first trial to the verdict in this process, one training at a time; and what finding cost, in
+    full trainings.
+    """
     with TemporaryDirectory() as folder:
         storage = open_storage(f"sqlite:///{Path(folder) / 'optuna.db'}")
-        engine = Engine(LocalPool(), storage)
+        engine = Engine(LocalPool(player=lambda _, slots: Trainer(device, slots)), storage)
         engine.add(plan, signal, (), lease=1)
         while True:
             for event in engine.step(1.0):
@@ -73,9 +76,9 @@ def row(name: str, result: FamilyResult, cost: float) -> Row:
     }  # fmt: skip
 
 
-def defaults_row(name: str, family: str, signal: Signal) -> Row:
+def defaults_row(name: str, family: str, signal: Signal, device: str) -> Row:
     """24 trials and five seeds on a picture."""
-    return row(name, *run(study_plan(family, 400, 24, 5), signal))
+    return row(name, *run(study_plan(family, 400, 24, 5), signal, device))
 
 
 def quick_row(family: str) -> Row:

@@ -3,8 +3,8 @@
 ``ours`` is the service's own sampler, pruner, start points and horizon (``workers.search_policy``), turned by this loop
 instead of the engine's; a test holds both to the same proposals. The others are Optuna's samplers with the same
 horizon, the same finalists and the same confirmation, without start points and pruning: what a user of Optuna would
-write. The confirmation is the service's when it is asked for two seeds: the finalist with the highest mean over fresh
-seeds is the answer.
+write. The confirmation is the service's (``workers.confirm``): two fresh seeds for each finalist, five for whoever
+leads.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean
 from typing import Protocol
 
 import optuna
@@ -20,6 +19,7 @@ from optuna.distributions import FloatDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
 
+from workers.confirm import leading_arm, missing_runs
 from workers.scheduler import segment_length
 from workers.search_policy import make_pruner, make_sampler, pruning_steps
 from workers.seeds import confirmation_seed, sampler_seed, trial_seed
@@ -47,7 +47,7 @@ class Strategy:
     trials: int = 24
     horizon: float = 0.4  # share of the steps
     finalists: int = 3
-    seeds: int = 2  # fresh ones that the finalists are confirmed with; 0: the best continuation is the answer
+    seeds: int = 5  # fresh ones that the answer is confirmed with; 0: the best continuation is the answer
 
 
 @dataclass(frozen=True)
@@ -119,11 +119,32 @@ def search(
     finished.sort(key=lambda one: (-one[0], one[1]))
     finals = [(training.to(steps), params) for _, _, params, training in finished[: strategy.finalists]]
     spent += len(finals) * (steps - horizon)
-    seeds = [confirmation_seed(seed, replicate) for replicate in range(strategy.seeds)]
-    if seeds:
-        finals = [(fmean(train(params, fresh).to(steps) for fresh in seeds), params) for _, params in finals]
-    best = max(finals, key=lambda one: one[0])  # the first of equals: the better in the search
-    return Found(best[1], spent, len(finals) * len(seeds) * steps, order, pruned)
+    finals.sort(key=lambda one: -one[0])
+    if not strategy.seeds:
+        return Found(finals[0][1], spent, 0, order, pruned)
+    chosen, trainings = _confirmed([params for _, params in finals], train, strategy.seeds, steps, seed)
+    return Found(chosen, spent, trainings * steps, order, pruned)
+
+
+@dataclass(frozen=True)
+class _Finalist:
+    name: str
+    params: Params
+    kind: str = "finalist"
+
+
+def _confirmed(
+    ranked: Sequence[Params], train: Callable[[Params, int], Training], seeds: int, steps: int, seed: int
+) -> tuple[Params, int]:
+    """The winner of the confirmation, the first of equals, and how many trainings it took."""
+    arms = [_Finalist(str(place), params) for place, params in enumerate(ranked)]
+    scores: dict[tuple[str, int], float] = {}
+    while missing := missing_runs(arms, scores, seeds, settled=True):
+        for arm, replicate in missing:
+            scores[arm.name, replicate] = train(arm.params, confirmation_seed(seed, replicate)).to(steps)
+    winner = leading_arm(arms, scores, "finalist", seeds)
+    assert winner is not None
+    return winner.params, len(scores)
 
 
 def _sampler(strategy: Strategy, seed: int) -> BaseSampler:

@@ -9,17 +9,31 @@ seeds.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Protocol, TypeVar
 
-from workers.arms import ArmSpec
-
-__all__ = ["FIRST_REPLICATES", "Scores", "full_arms", "leading_arm", "leading_finalists", "missing_runs"]
+__all__ = ["FIRST_REPLICATES", "Contender", "Scores", "full_arms", "leading_arm", "leading_finalists", "missing_runs"]
 
 FIRST_REPLICATES = 2
 
 Scores = Mapping[tuple[str, int], float]  # (arm's name, replicate) -> PSNR in dB at the full horizon
 
 
-def missing_runs(arms: Sequence[ArmSpec], scores: Scores, seeds: int, *, settled: bool) -> list[tuple[ArmSpec, int]]:
+class Contender(Protocol):
+    """What the rule looks at: an arm's name and whether it is a finalist, a baseline or the theory's own."""
+
+    @property
+    def name(self) -> str:
+        """Unique among the arms."""
+
+    @property
+    def kind(self) -> str:
+        """finalist, baseline or theory."""
+
+
+AnArm = TypeVar("AnArm", bound=Contender)
+
+
+def missing_runs(arms: Sequence[AnArm], scores: Scores, seeds: int, *, settled: bool) -> list[tuple[AnArm, int]]:
     """The runs that may start now, in order; empty with ``settled`` means that the confirmation is complete.
 
     Args:
@@ -39,12 +53,12 @@ def missing_runs(arms: Sequence[ArmSpec], scores: Scores, seeds: int, *, settled
     return [(arm, replicate) for replicate in range(seeds) for arm in leaders if (arm.name, replicate) not in scores]
 
 
-def leading_arm(arms: Sequence[ArmSpec], scores: Scores, kind: str, seeds: int) -> ArmSpec | None:
+def leading_arm(arms: Sequence[AnArm], scores: Scores, kind: str, seeds: int) -> AnArm | None:
     """The arm of a kind with the highest mean; None if there is no arm of that kind."""
     return max((arm for arm in arms if arm.kind == kind), key=lambda arm: _mean(arm, scores, seeds), default=None)
 
 
-def leading_finalists(finalists: Sequence[ArmSpec], scores: Scores, seeds: int) -> list[ArmSpec]:
+def leading_finalists(finalists: Sequence[AnArm], scores: Scores, seeds: int) -> list[AnArm]:
     """The finalists that have all replicates, hence have led, and the one that leads now; none before all began."""
     if any(
         (arm.name, replicate) not in scores for arm in finalists for replicate in range(min(FIRST_REPLICATES, seeds))
@@ -54,7 +68,7 @@ def leading_finalists(finalists: Sequence[ArmSpec], scores: Scores, seeds: int) 
     return [*full_arms(finalists, scores, seeds), *([] if leader is None else [leader])]
 
 
-def _mean(arm: ArmSpec, scores: Scores, seeds: int) -> float:
+def _mean(arm: Contender, scores: Scores, seeds: int) -> float:
     """Over all replicates where the arm has them, else over the first ones: those between are left out, so that the
     leader does not change while it gets them.
     """
@@ -62,6 +76,6 @@ def _mean(arm: ArmSpec, scores: Scores, seeds: int) -> float:
     return sum(scores[arm.name, replicate] for replicate in range(count)) / count
 
 
-def full_arms(arms: Sequence[ArmSpec], scores: Scores, seeds: int) -> list[ArmSpec]:
+def full_arms(arms: Sequence[AnArm], scores: Scores, seeds: int) -> list[AnArm]:
     """The arms with every replicate."""
     return [arm for arm in arms if all((arm.name, replicate) in scores for replicate in range(seeds))]

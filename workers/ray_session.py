@@ -13,6 +13,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -50,8 +51,11 @@ class RaySession:
     def __init__(self, address: str | None = None, *, cpus: int | None = None, node_ip: str | None = None) -> None:
         self._node: subprocess.Popen[bytes] | None = None
         self._reaper: subprocess.Popen[bytes] | None = None
-        self.ray = _import_ray(local=address is None)
+        self._lent = _variables(local=address is None)
+        os.environ.update(self._lent)
+        self.ray = _import_ray()
         if self.ray.is_initialized():
+            self._take_back()
             raise RuntimeError("this process is connected to a Ray already; close that pool first")
         # Sockets live in there, and a socket's path may have 107 characters at most.
         place = "/tmp" if Path("/tmp").is_dir() else None
@@ -97,6 +101,13 @@ class RaySession:
             self._reaper.wait()
             self._reaper = None
         shutil.rmtree(self.directory, ignore_errors=True)
+        self._take_back()
+
+    def _take_back(self) -> None:
+        """What was set for Ray's processes is not for those that this one starts later: they may join a cluster."""
+        for name in self._lent:
+            os.environ.pop(name, None)
+        self._lent = {}
 
     def _start_local(self, cpus: int | None) -> None:
         try:
@@ -181,18 +192,29 @@ def _own_signals() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _import_ray(*, local: bool) -> ModuleType:
-    """Ray reads these variables when it is imported, hence so late. What the user has set is left alone."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    if local:
-        # On every system this is the switch between loopback and a reachable address; the address itself cannot be
-        # asked for, since Ray replaces 127.0.0.1.
-        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+@cache
+def _token() -> str:
+    """One for the process: Ray keeps the first that it sees."""
+    return uuid.uuid4().hex + uuid.uuid4().hex
+
+
+def _variables(*, local: bool) -> dict[str, str]:
+    """What Ray and its processes read from the environment. What the user has set is left alone."""
+    # The last one is, on every system, the switch between loopback and a reachable address; the address itself cannot
+    # be asked for, since Ray replaces 127.0.0.1. Where it says loopback, Ray refuses to join a cluster.
+    wanted = {
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0" if local else "1",
+    }
     if local and "RAY_AUTH_MODE" not in os.environ:
         # Without a token of our own, Ray would write one into the home directory, which may be read-only.
-        os.environ["RAY_AUTH_MODE"] = "token"
-        os.environ.setdefault("RAY_AUTH_TOKEN", uuid.uuid4().hex + uuid.uuid4().hex)
+        wanted |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": _token()}
+    return {name: value for name, value in wanted.items() if name not in os.environ}
+
+
+def _import_ray() -> ModuleType:
+    """Ray reads its variables when it is imported, hence so late."""
     import ray
 
     # The deaths of actors, which a pool reports, would also be printed to stdout, whatever `log_to_driver` says.

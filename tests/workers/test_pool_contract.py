@@ -67,6 +67,11 @@ def _names() -> Iterator[str]:
         number += 1
 
 
+def _variables() -> dict[str, str]:
+    """Those of the environment that say how Ray connects."""
+    return {name: os.environ[name] for name in os.environ if name.startswith(("RAY_AUTH", "RAY_ENABLE"))}
+
+
 @pytest.fixture(scope="module", params=["local", "ray"])
 def case(request: pytest.FixtureRequest) -> Iterator[Case]:
     if request.param == "local":
@@ -75,6 +80,7 @@ def case(request: pytest.FixtureRequest) -> Iterator[Case]:
         local.close()
         return
     others = set(psutil.Process().children(recursive=True))  # of other tests of the same session
+    environment = _variables()
     ray = RayPool(cpus=2)
     try:
         yield Case(
@@ -84,6 +90,7 @@ def case(request: pytest.FixtureRequest) -> Iterator[Case]:
         before = set(psutil.Process().children(recursive=True)) - others
         ray.close()
         assert psutil.wait_procs(before, timeout=60)[1] == []  # close leaves no process
+        assert _variables() == environment  # nor what a process that is started later could not join a cluster with
 
 
 @pytest.fixture(autouse=True)
