@@ -81,7 +81,8 @@ class AsyncClient:
         self, study_id: str, progress: Callable[[StudyAnswer], None] | None = None, seconds: float | None = None
     ) -> StudyAnswer:
         """Wait until a study has ended. Raises TimeoutError: it goes on after so many seconds."""
-        waiting = Waiting(study_id, progress, seconds, (await self.limits()).max_wait_seconds)
+        waiting = Waiting(study_id, progress, seconds)
+        waiting.keep_to(await self._send(waiting.limits()))
         while True:
             ended = waiting.seen(await self._send(waiting.call()))
             if ended is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,7 @@ __all__ = ["Call", "Look"]
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
 RESULT = TypeAdapter(StudyResult)
+GRACE = 5.0  # seconds that an answer may come late before a wait that has an end gives up
 Upload = str | Path | tuple[str, bytes]
 
 
@@ -33,7 +35,8 @@ class Call(Generic[T]):
     """One request. ``read`` makes its answer, one of success or 304, into a value.
 
     ``patience`` is how many seconds longer than usual the answer may take. ``gone_is_done``: a 404 to a request that
-    was sent again means that the first one had arrived.
+    was sent again means that the first one had arrived. ``until``: the moment of ``time.monotonic()`` after which it is
+    not sent again, and not waited for much longer.
     """
 
     method: str
@@ -46,15 +49,20 @@ class Call(Generic[T]):
     headers: Mapping[str, str] = field(default_factory=dict)
     patience: float = 0.0
     gone_is_done: bool = False
+    until: float | None = None
 
     def arguments(self, timeout: float) -> dict[str, Any]:
         """What httpx2's ``request`` takes beside method and path."""
         kind = {"Content-Type": "application/json"} if self.body is not None else {}
         query = {name: value for name, value in self.query.items() if value is not None}
+        read = timeout + self.patience
+        if self.until is not None:
+            left = max(0.0, self.until - time.monotonic()) + GRACE
+            timeout, read = min(timeout, left), min(read, left)
         return {
             "params": query, "headers": {**self.headers, **kind}, "content": self.body,
             "files": list(self.files) or None, "data": dict(self.form) or None,
-            "timeout": httpx2.Timeout(timeout, read=timeout + self.patience),
+            "timeout": httpx2.Timeout(timeout, read=read),
         }  # fmt: skip
 
 

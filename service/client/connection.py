@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import time
 from contextlib import suppress
 from typing import Generic, TypeVar
 from urllib.parse import urlsplit
@@ -57,7 +58,7 @@ class Attempts(Generic[T]):
         """Seconds until it is sent again. Raises UnreachableError when it was tried often enough."""
         self._sent += 1
         pause = self._retries.after_silence(self._sent)
-        if pause is None:
+        if pause is None or self._too_long(pause):
             raise UnreachableError(
                 f"{_where(error)} cannot be reached: {str(error) or type(error).__name__}"
             ) from error
@@ -66,7 +67,11 @@ class Attempts(Generic[T]):
     def pause_after_answer(self, response: httpx2.Response) -> float | None:
         """Seconds until it is sent again; None: this is the answer."""
         self._sent += 1
-        return self._retries.after_answer(self._sent, response.status_code, _retry_after(response))
+        pause = self._retries.after_answer(self._sent, response.status_code, _retry_after(response))
+        return None if pause is None or self._too_long(pause) else pause
+
+    def _too_long(self, pause: float) -> bool:
+        return self._call.until is not None and time.monotonic() + pause > self._call.until
 
     def read(self, response: httpx2.Response) -> T:
         """The answer as a value. Raises ApiError, and UnreachableError for what only a foreign server answers."""

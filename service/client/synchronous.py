@@ -99,8 +99,10 @@ class Client:
 
         Raises:
             TimeoutError: it goes on after so many seconds.
+            UnreachableError: the service is away, at the latest some seconds after that.
         """
-        waiting = Waiting(study_id, progress, seconds, self.limits().max_wait_seconds)
+        waiting = Waiting(study_id, progress, seconds)
+        waiting.keep_to(self._send(waiting.limits()))
         while True:
             ended = waiting.seen(self._send(waiting.call()))
             if ended is not None:

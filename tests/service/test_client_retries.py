@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from service.answers_limits import Limits
-from service.client import ApiError, AsyncClient, Client, Retries, UnreachableError
+from service.client import ApiError, AsyncClient, Client, Retries, UnreachableError, calls
 from service.client.retries import seconds_to_wait
 
 IMPATIENT = Retries(times=2, pause=0.01, longest=0.2)
@@ -113,6 +113,32 @@ def test_what_will_not_go_better_is_told(busy: str, script: list[Any], requests:
     assert caught.value.status == script[0][0]
     assert caught.value.retry_after == (3600.0 if "Retry-After" in script[0][1] else None)
     assert len(Busy.asked) == requests
+
+
+@pytest.mark.parametrize("begun", [False, True], ids=("from the start", "after a first look"))
+@pytest.mark.parametrize("away", ["busy", "hangs up", "silent"])
+def test_a_wait_with_an_end_has_one_though_the_service_is_away(
+    busy: str, away: str, begun: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No pause reaches beyond it, however patient the client is otherwise; nor does a service that says nothing."""
+    monkeypatch.setattr(calls, "GRACE", 0.1)
+    patient = Retries(times=100, pause=1000.0, longest=10000.0)
+    silence = socket.create_server(("127.0.0.1", 0))  # takes connections, and never says a word
+    url = f"http://127.0.0.1:{silence.getsockname()[1]}" if away == "silent" else busy
+    last = {"busy": answer(503, Retry_After="1000"), "hangs up": None, "silent": None}[away]
+
+    def waited(client: Client) -> None:
+        client.wait("ab", seconds=0.3)
+
+    async def awaited(client: AsyncClient) -> None:
+        async with client:
+            await client.wait("ab", seconds=0.3)
+
+    with silence, Client(url, retries=patient) as client:
+        for wait in (lambda: waited(client), lambda: asyncio.run(awaited(AsyncClient(url, retries=patient)))):
+            Busy.script, Busy.asked = [OK, last] if begun else [last], []
+            with pytest.raises((ApiError, UnreachableError)):
+                wait()
 
 
 def test_a_study_is_asked_for_again_under_the_same_key(busy: str) -> None:
