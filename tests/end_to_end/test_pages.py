@@ -221,6 +221,36 @@ def test_what_is_refused_is_said(embedded, visit, tmp_path):
     one.complaints.clear()  # the browser reports the 415 by itself
 
 
+def test_a_service_that_is_away_is_waited_for(embedded, visit):
+    """The start page says what it cannot list, and lists it once the service is back."""
+    one = visit("about:blank")
+    one.context.route("**/v1/*", lambda route: route.abort())
+    one.page.goto(embedded.url)
+    for place, what in (("#families-told", "families"), ("#none", "studies")):
+        one.page.locator(place, has_text=f"The {what} cannot be listed now").wait_for()
+    one.context.unroute("**/v1/*")
+    one.page.locator("input[value=gaussian]").wait_for()
+    one.page.locator("#none", has_text="cannot be listed").wait_for(state="detached")
+    assert one.page.locator("#families-told").inner_text() == ""
+    one.complaints.clear()  # the browser reports each lost request by itself
+
+
+def test_a_study_is_cancelled_though_the_first_try_fails(embedded, client, dataset, visit):
+    """The button says that it was not cancelled and why, and can be pressed again; so does the line of progress."""
+    study = client.start(dataset, search={"trials": 200, "seed": 0})
+    one = visit(f"{embedded.url}/v1/studies/{study}/report")
+    one.context.route(f"**/v1/studies/{study}*", lambda route: route.fulfill(status=503, body="busy"))
+    one.context.route("**/cancel", lambda route: route.fulfill(status=503, body="busy"))
+    one.page.locator("#told", has_text="The service cannot be asked now (the service answers 503)").wait_for()
+    one.page.get_by_role("button", name="Cancel").click()
+    one.page.get_by_role("button", name="Try again: not cancelled, the service answers 503").wait_for()
+    one.context.unroute_all()
+    one.page.get_by_role("button", name="Try again").click()
+    one.page.locator("main:not([data-live])").wait_for()
+    assert client.study(study)["state"] == "cancelled"
+    one.complaints.clear()  # the browser reports the 503 by itself
+
+
 def test_print_is_dark_on_white(journey, visit):
     """On paper there are no buttons, the colours are those of the light scheme even where the screen is dark, and what
     was folded is open: the request too.
