@@ -17,7 +17,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from service.allocator import hand_memory_back
-from service.binding import check_binding, check_listener, listen
+from service.binding import check_binding, check_listener, listen, prompt
 from service.lifeline import end_with_parent
 from service.logs import set_up
 from service.settings import Settings
@@ -41,7 +41,7 @@ def run_api(settings: Settings, host: str, port: int, fd: int | None) -> None:
     hand_memory_back()  # before anything that it imports takes some
     end_with_parent()
     _check(settings, host, fd)
-    listeners = [listen(host, port)] if fd is None else None  # first: a port that is taken is told at once
+    listener = listen(host, port) if fd is None else prompt(socket.socket(fileno=fd))  # first: a taken port is told
     import uvicorn
 
     from service.app import create_app
@@ -49,13 +49,13 @@ def run_api(settings: Settings, host: str, port: int, fd: int | None) -> None:
     set_up(settings.log_format)
     app = create_app(settings)
     config = uvicorn.Config(
-        app, fd=fd, log_level="info", access_log=False, log_config=None, server_header=False,
+        app, log_level="info", access_log=False, log_config=None, server_header=False,
         timeout_graceful_shutdown=math.ceil(settings.drain_seconds),
     )  # fmt: skip
 
     ending = threading.Event()
     process_ends_within(ending, settings.drain_seconds + LAST_SECONDS)  # the interpreter's end waits for threads
-    ending_server(config, app.state.rooms.watchers, ending).run(listeners)
+    ending_server(config, app.state.rooms.watchers, ending).run([listener])
 
 
 def ending_server(config: uvicorn.Config, watchers: Watchers, ending: threading.Event) -> uvicorn.Server:
@@ -151,7 +151,7 @@ def run_dashboard(settings: Settings, host: str, port: int, fd: int | None) -> N
 
     _check(settings, host, fd)
     set_up(settings.log_format)
-    listener = listen(host, port) if fd is None else socket.socket(fileno=fd)
+    listener = listen(host, port) if fd is None else prompt(socket.socket(fileno=fd))
     serve_dashboard(settings, listener)
 
 

@@ -128,6 +128,14 @@ def test_a_port_that_is_taken_is_told_in_a_sentence(tmp_path: Path) -> None:
     assert done.stderr == f"vi3nr: cannot listen on 127.0.0.1:{port}: Address already in use\n"
 
 
+def test_connections_send_what_they_have_at_once() -> None:
+    """Nothing waits for a client's acknowledgement, which comes 40 ms late on a connection that is used again."""
+    with listen("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname(), 30):
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 def test_ipv6_is_listened_on_too() -> None:
     """An address of it is no name that leads nowhere."""
     try:

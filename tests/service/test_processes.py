@@ -245,6 +245,7 @@ def test_the_api_ends_streams_at_once_and_other_requests_at_the_deadline(tmp_pat
         events = stream.getresponse()
         assert events.getheader("server") is None
         assert events.readline() == b"event: progress\n"
+        assert listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)  # whoever made the socket
         upload.putrequest("POST", "/v1/datasets")
         upload.putheader("Content-Type", "multipart/form-data; boundary=x")
         upload.putheader("Content-Length", "1000")
