@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import Depends, Query, Request
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, BeforeValidator
 
 from service.answer_memory import AnswerMemory
 from service.blobs import BlobStore
@@ -68,7 +68,20 @@ async def _rooms(request: Request) -> Rooms:
 RoomsOf = Annotated[Rooms, Depends(_rooms)]
 Limit = Annotated[int, Query(ge=1, le=200, description="items a page")]
 Cursor = Annotated[str | None, Query(max_length=200, description="next_cursor of the page before")]
-Moment = Annotated[AwareDatetime | None, Query(description="a time with its zone: 2026-01-31T12:00:00Z")]
+
+
+def _written_out(value: object) -> object:
+    """Pydantic would take a bare number for seconds since 1970, which the document does not promise."""
+    if isinstance(value, str) and "T" not in value.upper() and " " not in value.strip():
+        raise ValueError("it must be a time with its zone, as 2026-01-31T12:00:00Z")
+    return value
+
+
+Moment = Annotated[
+    AwareDatetime | None,
+    BeforeValidator(_written_out),
+    Query(description="a time with its zone: 2026-01-31T12:00:00Z"),
+]
 
 
 def seconds_of(moment: datetime | None) -> float | None:
