@@ -142,8 +142,12 @@ def _moves(habit: _Habit, signal: Signals) -> tuple[_Move, ...]:
 
 
 def _is_bump_on_sound(habit: _Habit, signals: Signals) -> bool:
+    return habit.bump and _dimensions(signals) == 1
+
+
+def _dimensions(signals: Signals) -> int:
     first = signals if isinstance(signals, Signal) else signals[0]
-    return habit.bump and first.coordinates.shape[1] == 1
+    return int(first.coordinates.shape[1])
 
 
 def one_sigma_p_points(
@@ -187,8 +191,7 @@ def default_ranges(family: str, signal: Signals, parameters: Mapping[str, float]
 def _habit(family: str, signals: Signals) -> _Habit:
     """What was measured for such signals; for the other families a guess from their kind: a bump, a wave, or plain."""
     habit = _HABITS.get(family) or _unmeasured(family)
-    first = signals if isinstance(signals, Signal) else signals[0]
-    if habit.pictures is None or first.coordinates.shape[1] != 2:
+    if habit.pictures is None or _dimensions(signals) != 2:
         return habit
     return replace(habit.pictures, sigma_a=habit.sigma_a)
 

@@ -53,13 +53,16 @@ class RaySession:
         self._reaper: subprocess.Popen[bytes] | None = None
         self._lent = _variables(local=address is None)
         os.environ.update(self._lent)
-        self.ray = _import_ray()
-        if self.ray.is_initialized():
+        try:
+            self.ray = _import_ray()
+            if self.ray.is_initialized():
+                raise RuntimeError("this process is connected to a Ray already; close that pool first")
+            # Sockets live in there, and a socket's path may have 107 characters at most.
+            place = "/tmp" if Path("/tmp").is_dir() else None
+            self.directory = Path(tempfile.mkdtemp(prefix=f"vi3nr-{os.getpid()}-", dir=place))
+        except BaseException:
             self._take_back()
-            raise RuntimeError("this process is connected to a Ray already; close that pool first")
-        # Sockets live in there, and a socket's path may have 107 characters at most.
-        place = "/tmp" if Path("/tmp").is_dir() else None
-        self.directory = Path(tempfile.mkdtemp(prefix=f"vi3nr-{os.getpid()}-", dir=place))
+            raise
         try:
             self._watch()  # first: this process may be killed while Ray starts
             with _own_signals():

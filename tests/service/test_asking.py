@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -17,22 +18,18 @@ from service.store_asks import Terms, UnknownDatasetError
 
 def test_the_same_request_many_times_at_once_makes_one_study(store: Store) -> None:
     """Over both databases: all have found none, and ask at the same moment. Who wants one of its own has it."""
-    dataset_id, gate, found = dataset(store), threading.Barrier(6), []
+    dataset_id, gate = dataset(store), threading.Barrier(6)
 
     def asks(reuse: bool) -> str:
         asked = {"plan": plan(new_id()), "dataset_id": dataset_id, "request": {}, "fingerprint": "f"}
         return store.add_study(**asked, reuse=reuse).id
 
-    def together() -> None:
+    def together(_: int) -> str:
         gate.wait()
-        found.append(asks(reuse=True))
+        return asks(reuse=True)
 
-    threads = [threading.Thread(target=together) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(found) == 6
+    with ThreadPoolExecutor(6) as threads:
+        found = list(threads.map(together, range(6)))
     assert len(set(found)) == 1
     assert asks(reuse=False) not in found
 

@@ -32,7 +32,7 @@ def test_without_keys_it_listens_on_loopback_alone(host: str, tmp_path: Path) ->
         check_binding(Settings(data_dir=tmp_path), host)
     check_binding(Settings(data_dir=tmp_path, require_keys=True), host)
     with pytest.raises(UnguardedError), Embedded(Settings(data_dir=tmp_path / "none"), host):
-        pass
+        pytest.fail("it listens")
     assert not (tmp_path / "none").exists()
     for command in ("api", "dashboard"):
         done = CliRunner().invoke(command_line, [command, "--host", host, "--data-dir", str(tmp_path / "none")])

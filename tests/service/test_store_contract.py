@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import Engine, text
@@ -26,13 +27,14 @@ def test_a_dataset_comes_back_as_it_was_stored(store: Store) -> None:
 
 def test_the_same_content_is_stored_once(store: Store) -> None:
     """A second dataset of the same content hash is the first one, also when two threads store it at once."""
-    found: list[str] = []
-    threads = [threading.Thread(target=lambda: found.append(dataset(store, "same"))) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(found) == 4
+    gate = threading.Barrier(4)
+
+    def together(_: int) -> str:
+        gate.wait()
+        return dataset(store, "same")
+
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(together, range(4)))
     assert len(set(found)) == 1
     assert dataset(store, "other") not in found
 
