@@ -28,13 +28,15 @@ with stopped_by_signals() as stop:
     def storm():
         for _ in range(2000):
             os.kill(os.getpid(), signal.SIGTERM)
-    threading.Thread(target=storm).start()
+    storming = threading.Thread(target=storm)
+    storming.start()
     looks = 0
     while not stop.wait(0.0001):
         looks += 1
     for _ in range(2000):
         os.kill(os.getpid(), signal.SIGTERM)
         stop.is_set(), stop.wait(0)
+    storming.join()  # a signal after the block would end the process as it ends any other
 print("ended")
 """
 
