@@ -47,6 +47,41 @@ class Ranges:
     share_first: tuple[float, float]
 
 
+# Where to look first, as factors of the habit: sigma_a, rho, bandwidth; and what is added to the share. ``None``: the
+# rho of the theory's own sigma_p.
+_Move = tuple[float, float | None, float, float]
+_MOVES: tuple[_Move, ...] = (
+    (1.0, 1.0, 1.0, 0.0),
+    (1.0, 1.0, 1.5, 0.0),
+    (0.6, 1.0, 0.8, 0.15),
+    (1.5, 1.4, 1.0, 0.0),
+    (1.0, None, 1.0, -0.2),
+)
+# On pictures, where the bandwidth is known better than elsewhere, they differ more in sigma_a and rho.
+_BUMPS_ON_PICTURES: tuple[_Move, ...] = (
+    (1.0, 1.0, 1.0, 0.0),
+    (1.25, 1.2, 0.9, -0.1),
+    (0.75, 1.0, 0.85, 0.1),
+    (2.0, 1.0, 0.8, 0.1),
+    (1.0, None, 1.0, -0.2),
+)
+_WAVES_ON_PICTURES: tuple[_Move, ...] = (
+    (1.0, 1.0, 1.0, 0.0),
+    (1.25, 1.5, 0.9, -0.1),
+    (0.65, 1.6, 1.0, 0.0),
+    (1.5, 1.1, 0.85, 0.0),
+    (0.65, None, 1.05, 0.0),
+)
+# Bumps on sound: a calmer first layer and livelier hidden ones, which make the high frequencies (docs/search.md).
+_BUMPS_ON_SOUND: tuple[_Move, ...] = (
+    (1.6, 2.4, 0.15, 0.0),
+    (1.6, 2.4, 0.07, 0.0),
+    (1.0, 1.0, 1.0, 0.0),
+    (2.0, 1.2, 0.1, 0.0),
+    (1.0, None, 0.3, -0.2),
+)
+
+
 @dataclass(frozen=True)
 class _Habit:
     """What is known of a family: the middle of the good region, and how the bandwidth follows the spectrum, as
@@ -60,42 +95,19 @@ class _Habit:
     share_range: tuple[float, float]
     bump: bool = False
     power: float = 1.0
+    moves: tuple[_Move, ...] = _MOVES
     pictures: _Habit | None = None  # what is known for these
 
 
 # On pictures the bandwidth hardly follows the spectrum: over extents from 1.6 to 7 the best answers of searches lay at
 # 5.9 to 6.8 (Gaussian) and 9.3 to 9.9 (sine).
 _BUMP = _Habit(0.02, 2.5, 1.7, 0.6, (0.0, 0.9), bump=True)
-_BUMP = replace(_BUMP, pictures=replace(_BUMP, bandwidth=6.0, power=0.2, share_first=0.5))
+_BUMP = replace(_BUMP, pictures=replace(_BUMP, bandwidth=6.0, power=0.2, share_first=0.5, moves=_BUMPS_ON_PICTURES))
 _WAVE = _Habit(0.02, 0.5, 2.3, 0.3, (0.0, 0.8))
-_WAVE = replace(_WAVE, pictures=replace(_WAVE, bandwidth=7.7, power=0.2, rho=1.0, share_first=0.2))
+_WAVE = replace(
+    _WAVE, pictures=replace(_WAVE, bandwidth=7.7, power=0.2, rho=1.0, share_first=0.2, moves=_WAVES_ON_PICTURES)
+)
 _HABITS = {"gaussian": _BUMP, "sine": _WAVE, "sinc": _BUMP}
-# Where to look first, as factors of the habit: sigma_a, rho, bandwidth; and what is added to the share. ``None``: the
-# rho of the theory's own sigma_p.
-_Move = tuple[float, float | None, float, float]
-_MOVES: tuple[_Move, ...] = (
-    (1.0, 1.0, 1.0, 0.0),
-    (1.0, 1.0, 1.5, 0.0),
-    (0.6, 1.0, 0.8, 0.15),
-    (1.5, 1.4, 1.0, 0.0),
-    (1.0, None, 1.0, -0.2),
-)
-# Bumps and waves on pictures, where the bandwidth is known better than elsewhere.
-_ON_PICTURES: tuple[_Move, ...] = (
-    (1.0, 1.0, 1.0, 0.0),
-    (1.25, 1.2, 0.9, -0.1),
-    (0.75, 1.0, 0.85, 0.1),
-    (1.5, 1.1, 0.85, 0.0),
-    (1.0, None, 1.0, -0.2),
-)
-# Bumps on sound: a calmer first layer and livelier hidden ones, which make the high frequencies (docs/search.md).
-_BUMPS_ON_SOUND: tuple[_Move, ...] = (
-    (1.6, 2.4, 0.15, 0.0),
-    (1.6, 2.4, 0.07, 0.0),
-    (1.0, 1.0, 1.0, 0.0),
-    (2.0, 1.2, 0.1, 0.0),
-    (1.0, None, 0.3, -0.2),
-)
 _PLAIN = _Habit(1.0, 1.0, 2.0, 0.6, (0.0, 0.9))  # tanh, sigmoid, relu: one feature each, so biases must spread them
 
 
@@ -126,19 +138,13 @@ def start_points(
     low, high = habit.share_range
     guess = habit.bandwidth * _extent(signal) ** habit.power
     points = []
-    for scale, ratio, width, shift in _moves(habit, signal):
+    for scale, ratio, width, shift in _BUMPS_ON_SOUND if _is_bump_on_sound(habit, signal) else habit.moves:
         sigma_a = habit.sigma_a * (scale if family_of(family).has_scale else 1.0)
         rho = _stable_rho(family, parameters) if ratio is None else habit.rho * ratio
         share = min(max(habit.share_first + shift, low), high)
         bandwidth = guess * width
         points.append(Point(sigma_a, rho * sigma_a, bandwidth * sigma_a / math.sqrt(1 - share), share))
     return tuple(points)
-
-
-def _moves(habit: _Habit, signal: Signals) -> tuple[_Move, ...]:
-    if _is_bump_on_sound(habit, signal):
-        return _BUMPS_ON_SOUND
-    return _ON_PICTURES if habit.power < 1.0 else _MOVES
 
 
 def _is_bump_on_sound(habit: _Habit, signals: Signals) -> bool:
@@ -203,7 +209,7 @@ def _unmeasured(family: str) -> _Habit:
     kind = _BUMP if cls.even else _WAVE if "omega" in cls.aliases else _PLAIN
     if kind is _PLAIN:
         return replace(_PLAIN, sigma_a=sigma_a)
-    return replace(kind, sigma_a=min(max(kind.sigma_a, low / 0.6), high / 1.5))
+    return replace(kind, sigma_a=min(max(kind.sigma_a, low / 0.6), high / 2.0))
 
 
 def _stable_rho(family: str, parameters: Mapping[str, float]) -> float:
