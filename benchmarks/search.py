@@ -14,7 +14,8 @@ each the mean of three fixed seeds. The answer is what the service's confirmatio
 finalist, five for whoever leads; ``confirm_fraction`` is what they cost. ``strategies``: Optuna's samplers, each as
 many member steps as ours on that seed.
 ``ablation``: ours in the full space without one of its parts (``benchmarks.search_ablation``), from at most three
-seeds: how much less its config comes to than that of the whole search from the same seed.
+seeds: how much less its config comes to than that of the whole search from the same seed. It is stored apart, with the
+whole searches that it is measured against.
 
 Every cell is stored under ``benchmarks/data/search/`` when it is done: a run that was stopped goes on where it was.
 ``--stored`` trains nothing and shows what is there. ``--quick`` is a small study that stores nothing. Photographs come
@@ -106,7 +107,7 @@ def searches(parts: Sequence[str], signals: Sequence[str], families: Sequence[st
 
 
 def ablations(signals: Sequence[str], families: Sequence[str], seeds: int) -> list[Search]:
-    """The cells of the ablation; the whole search's own are those of ``plane``."""
+    """The cells of the ablation, the whole search's own among them."""
     cells = []
     for seed in range(min(seeds, ABLATION_SEEDS)):
         for variant in VARIANTS:
@@ -242,11 +243,13 @@ def main() -> None:
         parts = []
         if "ablation" in chosen.part:
             parts = ablations(chosen.signals or GRID, chosen.families, chosen.seeds)
-        store = Store(DATA / "searches.json")
+        store, apart = Store(DATA / "searches.json"), Store(DATA / "ablation.json")
         if not chosen.stored:
-            train([*cells, *parts], store, chosen.device)
-        rows = store.rows
-        answer = {"defaults": defaults, "rows": regret_rows(cells, rows), "ablation": ablation_rows(parts, rows)}
+            train(cells, store, chosen.device)
+            train(parts, apart, chosen.device)
+        answer = {
+            "defaults": defaults, "rows": regret_rows(cells, store.rows), "ablation": ablation_rows(parts, apart.rows)
+        }  # fmt: skip
     for row in answer["defaults"]:
         row["confirm_fraction"] = round(row["confirm_trials"] * STEPS / GRID_STEPS, 4)
     answer["defaults"] = [{name: row[name] for name in DEFAULTS} for row in answer["defaults"]]
