@@ -11,7 +11,7 @@ from itertools import combinations
 
 import numpy as np
 
-from workers.axes import RATIO, SIGMA_A, SIGMA_P
+from workers.axes import RATIO, SIGMA_A, SIGMA_P, turn_to_ratios
 from workers.response_data import AxisRange, AxisResponse, Basin, Observation, Plane, ResponseSurface, TheoryLine
 from workers.surface import DEPTH_DB, Surface, fit_surface
 
@@ -60,7 +60,8 @@ def response_surface(
         return None
     points = np.array([[axis.position(one.params[axis.name]) for axis in axes] for one, _ in scored])
     scores = np.array([score for _, score in scored])
-    surface = fit_surface(points, np.maximum(scores, scores.max() - DEPTH_DB * decibel))
+    turn = turn_to_ratios({axis.name: axis.width for axis in axes})
+    surface = fit_surface(points, np.maximum(scores, scores.max() - DEPTH_DB * decibel), turn)
     best = _highest(surface, points)
     mean, std = surface.predict(best[None])
     shares = _importances(surface, len(axes))

@@ -21,6 +21,11 @@ class AxisRange:
     high: float
     log: bool
 
+    @property
+    def width(self) -> float:
+        """Of a logarithmic axis, in natural logarithms; 0 of a linear one."""
+        return float(np.log(self.high / self.low)) if self.log else 0.0
+
     def position(self, value: float) -> float:
         """Where a value lies between the bounds, 0 to 1."""
         if self.log:
@@ -60,8 +65,8 @@ class Basin:
 class AxisResponse:
     """One axis through the best point: expected score and its standard deviation at ``values``.
 
-    ``importance`` is the share of the surface's variance over the whole box that goes when this axis is known (Sobol's
-    total index; the shares of several axes add to more than 1 where they act together).
+    ``importance`` is the share of the surface's variance over the whole box that stays when all the other axes are
+    known (Sobol's total index; the shares of several axes add to more than 1 where they act together).
     """
 
     name: str

@@ -20,7 +20,7 @@ from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
-from workers.axes import SIGMA_A, SIGMA_P, SIGMA_P_FIRST
+from workers.axes import turn_to_ratios
 from workers.response import expected_finals
 from workers.response_data import Observation
 from workers.surface import DEPTH_DB, Surface, expected_improvement, fit_surface
@@ -61,7 +61,7 @@ class SurfaceSampler(BaseSampler):
         start: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         self._space = dict(space)
-        self._turn = _turn(self._space)
+        self._turn = turn_to_ratios({name: _width(axis) for name, axis in self._space.items()})
         self._believed = np.array([self._unit(params) for params in start]) @ self._turn if start else None
         self._seed, self._depth = seed, DEPTH_DB * decibel
         known = [trial for trial in prior if trial.params.keys() == self._space.keys()]
@@ -99,7 +99,7 @@ class SurfaceSampler(BaseSampler):
         if fitted is None:
             return float("inf")
         candidates = self._candidates(fitted, np.random.default_rng(self._seed))
-        mean, std = fitted.surface.predict(candidates @ self._turn)
+        mean, std = fitted.surface.predict(candidates)
         return float(expected_improvement(mean, std, best).max())
 
     def _propose(self, trials: Sequence[FrozenTrial], generator: np.random.Generator) -> np.ndarray:
@@ -107,11 +107,10 @@ class SurfaceSampler(BaseSampler):
         if fitted is None:
             return np.asarray(generator.random(len(self._space)))
         candidates = self._candidates(fitted, generator)
-        turned = candidates @ self._turn
-        mean, std = fitted.surface.predict(turned)
+        mean, std = fitted.surface.predict(candidates)
         worth = np.log(np.maximum(expected_improvement(mean, std, fitted.best), TINY))
         if self._believed is not None:
-            worth += BELIEF / len(fitted.surface.points) * _log_belief(turned, self._believed)
+            worth += BELIEF / len(fitted.surface.points) * _log_belief(candidates @ self._turn, self._believed)
         return np.asarray(candidates[np.argmax(worth)])
 
     def _fit(self, trials: Sequence[FrozenTrial]) -> _Fitted | None:
@@ -126,11 +125,11 @@ class SurfaceSampler(BaseSampler):
         points = np.array([point for point, _ in seen])
         scores = np.array([score for _, score in seen])
         scores = np.maximum(scores, scores.max() - self._depth)
-        surface = fit_surface(points @ self._turn, scores)
+        surface = fit_surface(points, scores, self._turn)
         running = [self._unit(t.params) for t in trials if t.state == TrialState.RUNNING and t.params]
         if running:
-            surface = surface.believing(np.array(running) @ self._turn)
-        expected, _ = surface.predict(points @ self._turn)
+            surface = surface.believing(np.array(running))
+        expected, _ = surface.predict(points)
         return _Fitted(surface, float(expected.max()), points[np.argsort(expected)[-3:]])
 
     def _candidates(self, fitted: _Fitted, generator: np.random.Generator) -> np.ndarray:
@@ -150,22 +149,9 @@ class SurfaceSampler(BaseSampler):
         }
 
 
-def _turn(space: Mapping[str, FloatDistribution]) -> np.ndarray:
-    """What turns places in the cube, (axis,), to where a scale is measured in units of ``sigma_a``: in absolute numbers
-    the good region is a ridge across both.
-    """
-    names = list(space)
-    turn = np.eye(len(names))
-    if SIGMA_A in names:
-        for name in (SIGMA_P, SIGMA_P_FIRST):
-            if name in names and _width(space[name]) > 0.0:
-                turn[names.index(SIGMA_A), names.index(name)] = -_width(space[SIGMA_A]) / _width(space[name])
-    return turn
-
-
 def _width(axis: FloatDistribution) -> float:
-    """Of a logarithmic axis, in natural logarithms."""
-    return float(np.log(axis.high / axis.low))
+    """Of a logarithmic axis, in natural logarithms; 0 of a linear one."""
+    return float(np.log(axis.high / axis.low)) if axis.log else 0.0
 
 
 def _log_belief(points: np.ndarray, believed: np.ndarray) -> np.ndarray:

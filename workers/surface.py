@@ -26,9 +26,10 @@ DEPTH_DB = 6.0  # scores further than this below the best say only "bad": a clif
 
 @dataclass(frozen=True)
 class Surface:
-    """A fitted posterior. ``points`` (observation, axis) in [0, 1]; scores are shifted and scaled as given."""
+    """A fitted posterior. ``points`` (observation, axis) in [0, 1], turned; scores are shifted and scaled as given."""
 
     points: np.ndarray
+    turn: np.ndarray  # (axis, axis): what turns places in the cube to where the process sees them
     lengths: np.ndarray  # (axis,)
     signal: float
     noise: float
@@ -39,17 +40,16 @@ class Surface:
     weights: np.ndarray  # K^-1 y
 
     def predict(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Posterior mean and std of the noise-free score at ``points`` (query, axis)."""
-        cross = _kernel(points, self.points, self.lengths, self.signal)  # (query, observation)
+        """Posterior mean and std of the noise-free score at ``points`` (query, axis) of the cube."""
+        cross = _kernel(points @ self.turn, self.points, self.lengths, self.signal)  # (query, observation)
         solved = scipy.linalg.solve_triangular(self.cholesky, cross.T, lower=True)
         variance = np.maximum(self.signal**2 - np.square(solved).sum(axis=0), 1e-12)
         return self.shift + self.scale * (cross @ self.weights), self.scale * np.sqrt(variance)
 
     def mean(self, points: np.ndarray) -> np.ndarray:
         """The posterior mean alone, which costs far less than its std."""
-        return np.asarray(
-            self.shift + self.scale * (_kernel(points, self.points, self.lengths, self.signal) @ self.weights)
-        )
+        cross = _kernel(points @ self.turn, self.points, self.lengths, self.signal)
+        return np.asarray(self.shift + self.scale * (cross @ self.weights))
 
     def believing(self, points: np.ndarray) -> Surface:
         """The surface as it would be if scores at ``points`` (new, axis) came out as predicted.
@@ -58,15 +58,16 @@ class Surface:
         """
         expected, _ = self.predict(points)
         targets = np.concatenate([self.targets, (expected - self.shift) / self.scale])
-        return _posterior(self, np.concatenate([self.points, points]), targets)
+        return _posterior(self, np.concatenate([self.points, points @ self.turn]), targets)
 
 
-def fit_surface(points: np.ndarray, scores: np.ndarray) -> Surface:
+def fit_surface(points: np.ndarray, scores: np.ndarray, turn: np.ndarray | None = None) -> Surface:
     """Fit by the maximum of the posterior of the hyperparameters.
 
     Args:
         points: (observation, axis) in [0, 1].
         scores: (observation,), finite; standardised inside.
+        turn: (axis, axis), see ``workers.axes.turn_to_ratios``; None: the process sees the cube as it is.
 
     Raises:
         ValueError: without observations, or with scores that are not finite.
@@ -76,6 +77,8 @@ def fit_surface(points: np.ndarray, scores: np.ndarray) -> Surface:
     shift, scale = float(scores.mean()), float(scores.std()) or 1.0
     targets = (scores - shift) / scale
     axes = points.shape[1]
+    turn = np.eye(axes) if turn is None else turn
+    points = points @ turn
     start = np.array([LENGTH_PRIOR[0]] * axes + [SIGNAL_PRIOR[0], NOISE_PRIOR[0]])
     with _linear_algebra().limit(limits=1, user_api="blas"):  # matrices this small only wait for a second thread
         found = scipy.optimize.minimize(
@@ -85,7 +88,7 @@ def fit_surface(points: np.ndarray, scores: np.ndarray) -> Surface:
         )  # fmt: skip
     lengths, signal, noise = np.exp(found.x[:axes]), math.exp(found.x[axes]), math.exp(found.x[axes + 1])
     none = np.empty(0)
-    return _posterior(Surface(points, lengths, signal, noise, shift, scale, none, none, none), points, targets)
+    return _posterior(Surface(points, turn, lengths, signal, noise, shift, scale, none, none, none), points, targets)
 
 
 def _posterior(surface: Surface, points: np.ndarray, targets: np.ndarray) -> Surface:

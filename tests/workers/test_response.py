@@ -154,3 +154,16 @@ def test_a_fixed_sigma_a_has_the_theorys_own_point(axis, own):
     assert surface.theory.sigma_p == pytest.approx((0.1,))
     assert surface.theory.mean == pytest.approx((21.0,), abs=0.5)
     assert response_surface((axis,), seen, theory=own_sigma_p).theory is None
+
+
+def test_absolute_axes_show_the_ridge_as_the_sampler_sees_it():
+    """Sixteen trials with sigma_p in absolute numbers: along the theory's line the mean is right to 0.3 dB."""
+    absolute = (AXES[0], AxisRange(SIGMA_P, 0.0025, 2.4, True))
+    cube = np.random.default_rng(3).random((16, 2))
+    tried = [{SIGMA_A: AXES[0].value(a), SIGMA_P: AXES[0].value(a) * AXES[1].value(rho)} for a, rho in cube]
+    truth = [score({SIGMA_A: one[SIGMA_A], RATIO: one[SIGMA_P] / one[SIGMA_A]}) for one in tried]
+    seen = [Observation(params, value, {}) for params, value in zip(tried, truth, strict=True)]
+    line = response_surface(absolute, seen, theory=own_sigma_p).theory
+    wrong = [mean - score({SIGMA_A: a, RATIO: 2.5}) for a, mean in zip(line.sigma_a, line.mean, strict=True) if mean]
+    assert len(wrong) > 10
+    assert np.sqrt(np.mean(np.square(wrong))) < 0.3

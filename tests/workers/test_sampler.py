@@ -74,8 +74,8 @@ def test_absolute_axes_show_the_same_surface_as_ratios():
                     value=float(ridge(params | {"first-layer bias share": 0.6})),
                 )
             )
-        fitted = SurfaceSampler(space, 0, start=[start])._fit(study.get_trials())
-        expected.append(fitted.surface.mean(fitted.surface.points))
+        surface = SurfaceSampler(space, 0, start=[start])._fit(study.get_trials()).surface
+        expected.append(surface.mean(surface.points @ np.linalg.inv(surface.turn)))
     assert expected[0] == pytest.approx(expected[1], abs=1e-3)
 
 
