@@ -88,7 +88,7 @@ class FamilyProgram:
         done = self.trials.steps_done + self._run_steps
         finalists = len(self._finalists) if self.trials.done else plan.finalists
         continuations = finalists if self._continues else 0
-        trials = self.trials.finished + self.trials.running if self.trials.ended else plan.budget.trials
+        trials = self.trials.finished + self.trials.running if self.trials.ended else self.trials.share
         trials = max(trials, self.trials.finished + self.trials.running)
         fitted = self._setting.fitted
         searched = (trials * plan.search_steps + continuations * rest) * fitted

@@ -27,6 +27,8 @@ class Contender:
     equal_share: int  # trials before the families are compared
     promise: Callable[[float], float]  # expected improvement on a given score
     best: Callable[[], float]  # the score that its surface expects of its best point
+    busy: bool = False  # its next trial has to wait for a running one
+    closed: bool = False  # it has nothing to search: the one trial that it takes is there
 
 
 @dataclass(frozen=True)
@@ -39,23 +41,29 @@ class Spent:
     compute_ahead: float  # device seconds of the running trials to their end, and of the runs that are still to come
 
 
-def next_family(contenders: Sequence[Contender]) -> int:
-    """The index of the family to try next; the first of equals."""
-    behind = [place for place, one in enumerate(contenders) if one.asked < one.equal_share]
-    if behind or len(contenders) == 1:
-        return min(behind or [0], key=lambda place: contenders[place].asked)
-    best = max(one.best() for one in contenders)
-    gains = [one.promise(best) for one in contenders]
-    level = [place for place, gain in enumerate(gains) if gain >= max(gains) - LEVEL]
-    return min(level, key=lambda place: contenders[place].asked)
+def next_family(contenders: Sequence[Contender]) -> int | None:
+    """The index of the family to try next, the first of equals; None where that one is busy: nobody else gets what it
+    would be given.
+    """
+    places = [place for place, one in enumerate(contenders) if not one.closed]
+    behind = [place for place in places if contenders[place].asked < contenders[place].equal_share]
+    if behind or len(places) <= 1:
+        places = [place for place in behind or places if not contenders[place].busy]
+    else:
+        best = max(one.best() for one in contenders)
+        gains = {place: contenders[place].promise(best) for place in places}
+        places = [place for place in places if gains[place] >= max(gains.values()) - LEVEL]
+    chosen = min(places, key=lambda place: contenders[place].asked, default=None)
+    return None if chosen is None or contenders[chosen].busy else chosen
 
 
-def exhausted(budget: Budget, families: int, spent: Spent, *, begun: bool) -> str | None:
+def exhausted(budget: Budget, trials: int, spent: Spent, *, begun: bool) -> str | None:
     """The limit that ends the search (``trials``, ``seconds`` or ``compute_seconds``); None: it goes on.
 
-    ``begun``: whether every family has finished a trial; before, no clock ends the search.
+    ``trials`` of all families together. ``begun``: whether every family has finished a trial; before, no clock ends the
+    search.
     """
-    if spent.trials >= budget.trials * families:
+    if spent.trials >= trials:
         return "trials"
     if not begun:
         return None

@@ -62,7 +62,8 @@ class SurfaceSampler(BaseSampler):
     ) -> None:
         self._space = dict(space)
         self._turn = turn_to_ratios({name: _width(axis) for name, axis in self._space.items()})
-        self._believed = np.array([self._unit(params) for params in start]) @ self._turn if start else None
+        self._start = np.array([self._unit(params) for params in start]) if start else None
+        self._believed = None if self._start is None else self._start @ self._turn
         self._seed, self._depth = seed, DEPTH_DB * decibel
         known = [trial for trial in prior if trial.params.keys() == self._space.keys()]
         self._prior = [(self._unit(trial.params), _scores([trial]).get(trial.number)) for trial in known]
@@ -90,11 +91,18 @@ class SurfaceSampler(BaseSampler):
 
     def expected_best(self, trials: Sequence[FrozenTrial]) -> float:
         """The score that the fitted surface expects of the best point tried; minus infinity without trials."""
+        if not self._space:
+            scores = list(_scores(trials).values())
+            return float(np.mean(scores)) if scores else float("-inf")
         fitted = self._fit(trials)
         return float("-inf") if fitted is None else fitted.best
 
     def promise(self, trials: Sequence[FrozenTrial], best: float) -> float:
-        """The improvement on ``best`` that is expected of the next proposal; infinite without trials."""
+        """The improvement on ``best`` that is expected of the next proposal; infinite without trials, none where
+        nothing is searched.
+        """
+        if not self._space:
+            return 0.0
         fitted = self._fit(trials)
         if fitted is None:
             return float("inf")
@@ -105,13 +113,20 @@ class SurfaceSampler(BaseSampler):
     def _propose(self, trials: Sequence[FrozenTrial], generator: np.random.Generator) -> np.ndarray:
         fitted = self._fit(trials)
         if fitted is None:
-            return np.asarray(generator.random(len(self._space)))
+            return self._blind(generator)
         candidates = self._candidates(fitted, generator)
         mean, std = fitted.surface.predict(candidates)
         worth = np.log(np.maximum(expected_improvement(mean, std, fitted.best), TINY))
         if self._believed is not None:
             worth += BELIEF / len(fitted.surface.points) * _log_belief(candidates @ self._turn, self._believed)
         return np.asarray(candidates[np.argmax(worth)])
+
+    def _blind(self, generator: np.random.Generator) -> np.ndarray:
+        """A point while nothing has finished: from around the start points, if there are any."""
+        if self._start is None:
+            return np.asarray(generator.random(len(self._space)))
+        near = generator.choice(self._start) + SPREAD * generator.normal(size=len(self._space))
+        return np.asarray(np.clip(near, 0.0, 1.0))
 
     def _fit(self, trials: Sequence[FrozenTrial]) -> _Fitted | None:
         """The surface through the finished trials, with the running ones believed."""

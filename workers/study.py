@@ -96,12 +96,11 @@ class StudyProgram:
         return job
 
     def _searching(self) -> FamilyProgram | None:
-        """The family to try next; None once a limit is spent, which ends the search of all families."""
+        """The family to try next; None where it has to wait, and once a limit is spent: that ends the search of all."""
         if self._judge():
             return None
-        programs, budget = self._programs, self.plan.budget
-        share = -(-budget.trials // 2) if self.plan.race else budget.trials
-        return programs[next_family([program.trials.contender(share) for program in programs])]
+        place = next_family([program.trials.contender(race=self.plan.race) for program in self._programs])
+        return None if place is None else self._programs[place]
 
     def _judge(self) -> bool:
         """Whether the search is over, and tell the families so. A trial that loses its trainer may open it again."""
@@ -109,7 +108,7 @@ class StudyProgram:
         ended = next((phase.ended for phase in phases if phase.ended in BY_CLOCK), None)
         if ended is None:
             begun = all(phase.finished for phase in phases)
-            ended = exhausted(self.plan.budget, len(phases), self._spent(), begun=begun)
+            ended = exhausted(self.plan.budget, self._trials_in_all, self._spent(), begun=begun)
         for phase in phases:
             phase.judge(ended)
         return ended is not None
@@ -190,7 +189,11 @@ class StudyProgram:
         trials = [program.trials for program in self._programs]
         if all(phase.ended for phase in trials):
             return sum(phase.finished + phase.running for phase in trials)
-        return self.plan.budget.trials * len(trials)
+        return self._trials_in_all
+
+    @property
+    def _trials_in_all(self) -> int:
+        return sum(program.trials.share for program in self._programs)
 
 
 def _family_program(
@@ -234,6 +237,7 @@ def _family_program(
         search,
         space,
         Moments(moment, plan.method, moment_seed(plan.seed, family.family)),
+        trials=plan.budget.trials,
         search_steps=plan.search_steps,
         finalists=plan.finalists,
         outbox=outbox,

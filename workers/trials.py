@@ -22,6 +22,7 @@ from workers.tours import on_line
 
 __all__ = ["Moments", "TrialPhase"]
 
+AT_ONCE = 4  # a family's trials run in at least so many waves, however many slots there are
 MAX_DROPPED = 5  # trials that lost their trainer at every attempt, before the study gives up
 
 
@@ -59,11 +60,14 @@ class TrialPhase:
         space: SearchSpace,
         moments: Moments,
         *,
+        trials: int,
         search_steps: int,
         finalists: int,
         outbox: list[Event],
     ) -> None:
+        """``trials`` is the family's share of the budget; where nothing is searched one is all there is to try."""
         self._setting, self._search, self._space, self._moments = setting, search, space, moments
+        self.share = trials if space.distributions() else 1
         self._steps, self._finalists, self._outbox = search_steps, finalists, outbox
         self._segment = setting.segment(search_steps)
         self._over: str | None = None
@@ -87,11 +91,18 @@ class TrialPhase:
         if ended in BY_CLOCK:
             self._search.end(ended)
 
-    def contender(self, equal_share: int) -> Contender:
-        """How the family stands in the race for the next trial."""
-        search = self._search
-        share = max(equal_share, min(search.start_points, 2 * equal_share))
-        return Contender(self.finished + self.running, share, search.promise, search.expected_best)
+    def contender(self, *, race: bool) -> Contender:
+        """How the family stands in the race for the next trial.
+
+        It is busy while as many trials run as it has start points, or a quarter of its share: a search whose trials all
+        run at once learns nothing from them.
+        """
+        search, asked = self._search, self.finished + self.running
+        equal = -(-self.share // 2) if race else self.share
+        equal = max(equal, min(search.start_points, 2 * equal))
+        busy = self.running >= max(search.start_points, -(-self.share // AT_ONCE))
+        closed = asked > 0 and not self._space.distributions()
+        return Contender(asked, equal, search.promise, search.expected_best, busy, closed)
 
     @property
     def input_second_moment(self) -> float:

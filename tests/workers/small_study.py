@@ -47,10 +47,13 @@ PLAN = StudyPlan(
 
 
 def plan(
-    study_id: str, families: Sequence[str] = ("gaussian",), trials: int = PLAN.budget.trials, **changes: object
+    study_id: str,
+    families: Sequence[str | FamilyPlan] = ("gaussian",),
+    trials: int = PLAN.budget.trials,
+    **changes: object,
 ) -> StudyPlan:
     """The small study under a name, with changes."""
-    chosen = tuple(FamilyPlan(name) for name in families)
+    chosen = tuple(FamilyPlan(one) if isinstance(one, str) else one for one in families)
     return replace(PLAN, study_id=study_id, families=chosen, **{"budget": Budget(trials), **changes})
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from fake_pool import FakePool, landscape
 from optuna.trial import TrialState
@@ -53,6 +54,62 @@ def test_the_race_gives_trials_to_the_family_that_promises_more(storage):
         engine = Engine(FakePool((2,), score=uneven), storage)
         engine.add(asked, SIGNAL, [], lease=1)
         assert assert_whole(storage, drive(engine, Record()), asked) == trials
+
+
+@pytest.mark.parametrize("slots", [1, 64])
+def test_a_search_learns_from_its_trials_however_many_slots_there_are(storage, slots):
+    """A quarter of the trials at once; usual initialisations train beside them; the later half is good."""
+    asked = plan(f"waves {slots}", trials=24)
+    pool = FakePool((slots,))
+    engine = Engine(pool, storage)
+    engine.add(asked, SIGNAL, [], lease=1)
+    most, confirmed = 0, 0
+
+    def look(_):
+        nonlocal most, confirmed
+        running = sum(trial.state == TrialState.RUNNING for trial in trials_of(storage, asked.study_id))
+        most = max(most, running)
+        confirmed += bool(running) and any(member.seed % 2 for member in pool.trained)
+        return False
+
+    record = drive(engine, Record(), look)
+    assert_whole(storage, record, asked)
+    assert most == min(slots, 6)
+    assert (confirmed > 0) == (slots > 6)
+    ended = counted(storage, asked.study_id)
+    assert any(trial.state == TrialState.PRUNED for trial in ended)
+    axes = ended[0].distributions
+    generator = np.random.default_rng(0)
+    blind = [
+        {name: axis.low * (axis.high / axis.low) ** place if axis.log else axis.low + place * (axis.high - axis.low)
+         for (name, axis), place in zip(axes.items(), row, strict=True)}
+        for row in generator.random((2000, len(axes)))
+    ]  # fmt: skip
+    late = np.median([height(trial.params) for trial in ended[12:]])
+    assert late > np.quantile([height(params) for params in blind], 0.8)
+
+
+def height(params):
+    """The fake landscape's, without its noise."""
+    off, rho = math.log(params["sigma_a"] / 0.018), math.log(params["sigma_p / sigma_a"] / 2.0)
+    return -0.8 * off**2 - 0.5 * rho**2 - 4.0 * (params["first-layer bias share"] - 0.5) ** 2
+
+
+def test_where_nothing_is_searched_one_trial_is_all(storage):
+    """Alone it is one trial and one finalist; in a race the others get their trials, and have to beat it."""
+    fixed = FamilyPlan("gaussian", sigma_a=0.02, sigma_p=0.05, sigma_p_first=0.2, bias_first=BiasChoice("zero"))
+    for name, families, expected in (("fixed", (fixed,), [1]), ("beside", (fixed, FamilyPlan("sine")), [1, 12])):
+        asked = plan(name, trials=12, families=families)
+        engine = Engine(FakePool((3,)), storage)
+        engine.add(asked, SIGNAL, [], lease=1)
+        record = drive(engine, Record())
+        assert record.errors == {}
+        assert [len(counted(storage, name, family.family)) for family in families] == expected
+        found = {family.family: family for family in record.results[name].families}["gaussian"]
+        assert sum(arm.kind == "finalist" for arm in found.arms) == 1
+        assert record.results[name].search_ended_by == "trials"
+        progress = [event.progress for event in record.events if isinstance(event, StudyProgressed)]
+        assert progress[-1].trials_total == progress[-1].trials_done == sum(expected)
 
 
 @pytest.mark.parametrize(("slots", "seconds"), [(1, 80.0), (64, 120.0)])

@@ -8,8 +8,8 @@ from workers.plan import Budget
 from workers.race import Contender, Spent, exhausted, next_family
 
 
-def contender(asked, share=4, best=30.0, gain=0.5):
-    return Contender(asked, share, lambda against: max(0.0, gain + min(0.0, best - against)), lambda: best)
+def contender(asked, share=4, best=30.0, gain=0.5, **state):
+    return Contender(asked, share, lambda against: max(0.0, gain + min(0.0, best - against)), lambda: best, **state)
 
 
 def test_every_family_gets_its_share_before_they_are_compared():
@@ -30,6 +30,23 @@ def test_families_from_which_nothing_is_expected_take_turns():
     assert next_family([contender(6, gain=0.0), contender(5, gain=0.0)]) == 1
 
 
+def test_a_busy_family_is_waited_for():
+    """What it would be given goes to nobody else, but for the shares that each family has in any case."""
+    assert next_family([contender(4, busy=True)]) is None
+    assert next_family([contender(6, best=40.0, busy=True), contender(6, best=20.0)]) is None
+    assert next_family([contender(6, best=40.0), contender(6, best=20.0, busy=True)]) == 0
+    assert next_family([contender(1, busy=True), contender(2)]) == 1
+    assert next_family([contender(1, busy=True), contender(4)]) is None
+
+
+def test_a_family_with_nothing_to_search_gets_nothing_more_and_is_measured_against():
+    """Its trial stands as what the others have to beat."""
+    fixed = contender(1, share=1, best=30.0, gain=9.0, closed=True)
+    assert next_family([fixed, contender(4, best=29.0)]) == 1
+    assert next_family([fixed, contender(4, best=28.0, gain=1.0), contender(5, best=28.0, gain=2.5)]) == 2
+    assert next_family([fixed]) is None
+
+
 @pytest.mark.parametrize(
     ("budget", "spent", "reason"),
     [
@@ -43,9 +60,9 @@ def test_families_from_which_nothing_is_expected_take_turns():
 )
 def test_the_first_limit_that_is_spent_ends_the_search(budget, spent, reason):
     """What the confirmation will take is kept back, by the pace so far, on as many devices as have worked."""
-    assert exhausted(budget, 2, spent, begun=True) == reason
+    assert exhausted(budget, 20, spent, begun=True) == reason
 
 
 def test_no_clock_ends_a_search_before_every_family_has_a_trial():
     """A budget that was too small from the start still gives an answer."""
-    assert exhausted(Budget(10, seconds=1.0), 2, Spent(3, 60.0, 60.0, 0.0), begun=False) is None
+    assert exhausted(Budget(10, seconds=1.0), 20, Spent(3, 60.0, 60.0, 0.0), begun=False) is None
