@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -63,7 +64,9 @@ class _Ends:
 
 
 def _guessed(request: InitRequest, signals: Sequence[Signal], sigma_a: float | None) -> InitConfig:
-    """The search's first start point; what the request gives stands, and the ratios are kept where a scale is given."""
+    """The search's first start point; what the request gives stands, and the ratios are kept where a scale is given:
+    the first layer's bandwidth too, whatever its biases are.
+    """
     family, parameters = family_of(request.family), request.parameters
     names = family.scale_names()
     rest = {name: value for name, value in parameters.items() if name not in names}
@@ -72,9 +75,11 @@ def _guessed(request: InitRequest, signals: Sequence[Signal], sigma_a: float | N
         sigma_a = activation(request.family, None, **parameters).sigma_a
     sigma_a = guess.sigma_a if sigma_a is None else sigma_a
     scale = sigma_a / guess.sigma_a
-    chosen: dict[str, Any] = {"sigma_p": guess.sigma_p * scale, "sigma_p_first": guess.sigma_p_first * scale}
+    rule = _rule(request.bias_first) or BiasRule("share", guess.share_first)
+    weighted = math.sqrt((1.0 - guess.share_first) / (1.0 - (rule.share or 0.0)))
+    chosen: dict[str, Any] = {"sigma_p": guess.sigma_p * scale, "sigma_p_first": guess.sigma_p_first * weighted * scale}
     if guess.share_first > 0.0:
-        chosen["bias_first"] = BiasRule("share", guess.share_first)
+        chosen["bias_first"] = rule
     first, moments = signals[0], [signal.input_second_moment for signal in signals]
     ends = _Ends(first.coordinates.shape[1], first.values.shape[1], sum(moments) / len(moments))
     return _config(request, ends, sigma_a, {"bias": BiasRule("zero"), **chosen}, rest)

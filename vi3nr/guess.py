@@ -157,9 +157,14 @@ def _dimensions(signals: Signals) -> int:
 
 
 def one_sigma_p_points(
-    family: str, signal: Signals, parameters: Mapping[str, float] = MappingProxyType({})
+    family: str,
+    signal: Signals,
+    parameters: Mapping[str, float] = MappingProxyType({}),
+    *,
+    along_scale: bool = True,
 ) -> tuple[Point, ...]:
-    """Where to look when one sigma_p has to serve every layer: along the ridge.
+    """Where to look when one sigma_p has to serve every layer: along the ridge; without ``along_scale``, for a
+    ``sigma_a`` that is given, across it, the theory's own sigma_p among the points.
 
     The ridge lies between what the hidden layers and what the first one would have. For bumps and waves it was seen
     at rho 1.7 to 3.9 on every picture, calm or busy, over a decade of ``sigma_a`` (docs/search.md).
@@ -168,9 +173,8 @@ def one_sigma_p_points(
     rho = math.sqrt(habit.rho * habit.bandwidth * _extent(signal))
     if habit.rho != _PLAIN.rho:
         rho = min(max(rho, RIDGE[0]), RIDGE[1])
-    scaled = family_of(family).has_scale
     moves = [(1.0, 1.0), (0.5, 1.0), (0.7, 1.0), (1.5, 1.0), (2.5, 1.0)]
-    if not scaled:
+    if not (along_scale and family_of(family).has_scale):
         moves = [(1.0, ratio) for ratio in (1.0, 2.0, 0.5, _stable_rho(family, parameters) / rho)]
     points = []
     for scale, ratio in moves:

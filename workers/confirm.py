@@ -59,13 +59,17 @@ def leading_arm(arms: Sequence[AnArm], scores: Scores, kind: str, seeds: int) ->
 
 
 def leading_finalists(finalists: Sequence[AnArm], scores: Scores, seeds: int) -> list[AnArm]:
-    """The finalists that have all replicates, hence have led, and the one that leads now; none before all began."""
+    """The finalists that have all replicates, hence have led, and the one that leads now; none before all began.
+
+    Where the first replicates are all, every finalist has them: then only the leader counts.
+    """
     if any(
         (arm.name, replicate) not in scores for arm in finalists for replicate in range(min(FIRST_REPLICATES, seeds))
     ):
         return []
     leader = leading_arm(finalists, scores, "finalist", seeds)
-    return [*full_arms(finalists, scores, seeds), *([] if leader is None else [leader])]
+    led = full_arms(finalists, scores, seeds) if seeds > FIRST_REPLICATES else []
+    return [*led, *([] if leader is None else [leader])]
 
 
 def _mean(arm: Contender, scores: Scores, seeds: int) -> float:

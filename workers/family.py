@@ -6,6 +6,7 @@ What comes next is a function of the recorded trials and runs alone, so a study 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import cached_property
 
 from vi3nr.activations import family_of
@@ -16,7 +17,7 @@ from workers.events import Event, Run
 from workers.exhibits import Trained
 from workers.jobs import Job, Setting
 from workers.outcomes import Outcome
-from workers.plan import FamilyPlan, StudyPlan
+from workers.plan import FamilyPlan, Range, StudyPlan
 from workers.result import FamilyResult
 from workers.runs import CONTINUATION, RunPhase, Wish
 from workers.seeds import confirmation_seed
@@ -44,9 +45,9 @@ class FamilyProgram:
         self.family, self.trials = family.family, trials
         self._plan, self._setting = plan, setting
         self.runs = RunPhase(setting, recorded, outbox)
-        rate = family_of(family.family).learning_rate  # where the study searches it
-        if isinstance(family.learning_rate, float):
-            rate = family.learning_rate
+        asked, customary = family.learning_rate, family_of(family.family).learning_rate
+        self._rate = rate = asked if isinstance(asked, float) else customary
+        self._rate_searched = isinstance(asked, Range)
         self._signals = len(setting.signal_keys)
         self._customary = customary_arms(family.family, family.parameters, setting.widths, plan.baselines, rate)
         self._theory = _theory_arms(family, setting.widths, trials.input_second_moment, rate)
@@ -75,7 +76,7 @@ class FamilyProgram:
         if self.settled:
             return len(self.runs.scores) + len(self._unconfirmed())
         first, chosen = min(2, plan.seeds), (2 if self._customary else 1)
-        baselines = len(self._customary) * 2 + len(self._theory)  # as if every rule got a second sigma_a
+        baselines = len(self._customary) + self._at_one_more_scale + len(self._theory)
         finalists = len(self._finalists) if self.trials.done else plan.finalists
         continued = finalists if self._continues else 0
         return continued + (finalists + baselines) * first + chosen * (plan.seeds - first)
@@ -152,7 +153,7 @@ class FamilyProgram:
         arms = [arm_of(arm, self.runs.recorded(arm.name), plan.objective, plan.recipe.steps) for arm in self._arms]
         return family_result(
             self.family, arms, replicates=plan.seeds, trials=self.trials.finished, objective=plan.objective,
-            fitted=self._setting.fitted,
+            fitted=self._setting.fitted, rate=self._rate,
         )  # fmt: skip
 
     def trained(self) -> list[Trained]:
@@ -221,6 +222,18 @@ class FamilyProgram:
                 self._again[leader.name] = as_found_arms(self._customary, leader, self._setting.widths)
             arms |= {arm.name: arm for arm in self._again[leader.name]}
         return tuple(arms.values())
+
+    @cached_property
+    def _at_one_more_scale(self) -> int:
+        """How many arms a finalist adds that leads: the usual rules at its ``sigma_a``, and at its rate if searched."""
+        if not self._customary:
+            return 0
+        usual = self._customary[0]
+        rate = usual.learning_rate * (2.0 if self._rate_searched else 1.0)
+        found = replace(
+            usual, config=replace(usual.config, sigma_a=1.234567 * usual.config.sigma_a), learning_rate=rate
+        )
+        return len(as_found_arms(self._customary, found, self._setting.widths))
 
     def _continuing(self) -> list[Wish]:
         """The finalists that still have to be trained on to the full horizon; only when the search is over."""

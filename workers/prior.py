@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from statistics import fmean
 
 import optuna
 from optuna.distributions import FloatDistribution
@@ -40,11 +41,20 @@ def known_trials(
 def start_with(
     known: Sequence[FrozenTrial], start: Sequence[Mapping[str, float]], distributions: Mapping[str, FloatDistribution]
 ) -> tuple[Mapping[str, float], ...]:
-    """The best known points in front of the usual start points, which give way for them; as many as those. What lies
-    outside the ranges of this search is not tried.
+    """The best known points in front of the usual start points, which give way for them; as many as those, each once.
+
+    A point that was tried several times counts with its mean. What lies outside the ranges of this search is not tried.
     """
-    inside = [
-        one for one in known if all(axis.low <= one.params[at] <= axis.high for at, axis in distributions.items())
-    ]
-    best = sorted(inside, key=lambda trial: -(trial.value or float("-inf")))[:TRIED_AGAIN]
-    return (*(trial.params for trial in best), *start)[: max(len(start), len(best))]
+    tried: dict[str, list[FrozenTrial]] = {}
+    for one in known:
+        if one.value is not None and all(axis.low <= one.params[at] <= axis.high for at, axis in distributions.items()):
+            tried.setdefault(_place(one.params, distributions), []).append(one)
+    best = sorted(tried.values(), key=lambda alike: -fmean(one.value or 0.0 for one in alike))[:TRIED_AGAIN]
+    points = {_place(alike[0].params, distributions): alike[0].params for alike in best}
+    usual = (point for point in start if _place(point, distributions) not in points)
+    return (*points.values(), *usual)[: max(len(start), len(best))]
+
+
+def _place(params: Mapping[str, float], distributions: Mapping[str, FloatDistribution]) -> str:
+    """A point's name: equal points have the same one, whatever a database has made of their last digit."""
+    return " ".join(f"{params[name]:.12g}" for name in distributions)

@@ -91,10 +91,14 @@ class SearchSpace:
         }
 
     def start(self, signal: Signal | Sequence[Signal]) -> list[dict[str, float]]:
-        """What to try first, the best guess first."""
-        one_sigma_p = not {BANDWIDTH, SIGMA_P_FIRST} & self.axes.keys()
-        points = (one_sigma_p_points if one_sigma_p else start_points)(self.plan.family, signal, self.plan.parameters)
-        return [self.to_params(point) for point in points]
+        """What to try first, the best guess first; each point once, where what is fixed makes several the same."""
+        family, parameters = self.plan.family, self.plan.parameters
+        if {BANDWIDTH, SIGMA_P_FIRST} & self.axes.keys():
+            points = start_points(family, signal, parameters)
+        else:
+            points = one_sigma_p_points(family, signal, parameters, along_scale=self.searches(SIGMA_A))
+        found = [self.to_params(point) for point in points]
+        return [params for place, params in enumerate(found) if params not in found[:place]]
 
     def to_params(self, point: Point) -> dict[str, float]:
         """A point as the searched numbers, clipped into their bounds; what is fixed takes its fixed number first.

@@ -53,10 +53,13 @@ def arm_of(spec: ArmSpec, runs: Sequence[Run], objective: Objective, steps: int)
     )
 
 
-def compare(found: Arm, baseline: Arm, objective: Objective, habitual: Arm | None = None) -> Comparison:
+def compare(
+    found: Arm, baseline: Arm, objective: Objective, habitual: Arm | None = None, rate: float | None = None
+) -> Comparison:
     """The best found config against the best usual one, over the seeds that both were trained from.
 
-    ``habitual`` is the best usual one at a customary scale, for the sentence where ``baseline`` is at another.
+    ``habitual`` is the best usual one as it is customary, for the sentence where ``baseline`` is at another scale or
+    rate; ``rate`` what is customary in this study, None: any.
     """
     gain = _paired(found, baseline)
     if gain.low is not None and gain.low > 0.0:
@@ -65,21 +68,23 @@ def compare(found: Arm, baseline: Arm, objective: Objective, habitual: Arm | Non
         verdict = "worse"
     else:
         verdict = "as_good"
-    customary = _at_customary_scale(baseline)
+    customary = _is_customary(baseline, rate)
     sentence = _sentence(found.name, baseline.name, gain, verdict, objective, customary)
     if habitual is not None and not customary and verdict != "better":
         sentence += _over_habit(found, habitual, objective)
     return Comparison(baseline.name, gain, verdict, sentence, customary)
 
 
-def _at_customary_scale(arm: Arm) -> bool:
+def _is_customary(arm: Arm, rate: float | None) -> bool:
+    """Whether people have it as it is: at a customary scale, and not at a learning rate that the search has found."""
     scales = family_of(arm.family).customary_sigma_a
-    return any(math.isclose(arm.sigma_a, scale, rel_tol=1e-6) for scale in scales)
+    scaled = any(math.isclose(arm.sigma_a, scale, rel_tol=1e-6) for scale in scales)
+    return scaled and (rate is None or math.isclose(arm.learning_rate, rate, rel_tol=1e-6))
 
 
 def _over_habit(found: Arm, habitual: Arm, objective: Objective) -> str:
     by, _, _ = _difference(gain := _paired(found, habitual), objective)
-    return f" Against the best at a customary scale, {habitual.name}, it is {by} (mean of {gain.n} seeds)."
+    return f" Against the best as it is customary, {habitual.name}, it is {by} (mean of {gain.n} seeds)."
 
 
 def compare_families(ranked: Sequence[FamilyResult], objective: Objective) -> FamilyComparison | None:
@@ -94,23 +99,30 @@ def compare_families(ranked: Sequence[FamilyResult], objective: Objective) -> Fa
 
 
 def family_result(
-    family: str, arms: Sequence[Arm], *, replicates: int, trials: int, objective: Objective, fitted: int = 1
+    family: str,
+    arms: Sequence[Arm],
+    *,
+    replicates: int,
+    trials: int,
+    objective: Objective,
+    fitted: int = 1,
+    rate: float | None = None,
 ) -> FamilyResult:
     """Rank a family's arms. The winner is the best mean among the arms with all ``replicates``; ``fitted`` signals
-    were searched on, the others held out.
+    were searched on, the others held out. ``rate`` is the customary learning rate in this study, None: any.
     """
     ranked = sorted(arms, key=lambda arm: -arm.score.mean)
     full = [arm for arm in ranked if arm.score.n >= replicates]
     found = next((arm for arm in full if arm.kind != "baseline"), None)  # by the search, or by theory alone
     usual = next((arm for arm in full if arm.kind == "baseline"), None)
-    habitual = next((arm for arm in ranked if arm.kind == "baseline" and _at_customary_scale(arm)), None)
+    habitual = next((arm for arm in ranked if arm.kind == "baseline" and _is_customary(arm, rate)), None)
     winner = full[0]
     stable = _stability(winner)
     return FamilyResult(
         family=family,
         learning_rate=winner.learning_rate,
         winner=winner,
-        comparison=None if found is None or usual is None else compare(found, usual, objective, habitual),
+        comparison=None if found is None or usual is None else compare(found, usual, objective, habitual, rate),
         arms=tuple(ranked),
         trials=trials,
         stability_sigma_p=stable.sigma_p,
@@ -162,7 +174,7 @@ def _sentence(found: str, usual: str, gain: Interval, verdict: str, objective: O
     interval = f"{interval}, {gain.n} seeds"
     if verdict == "better":
         return f"{found} gains {size} ({interval}) over {usual}."
-    told = usual if customary else f"{usual} (a usual rule, at a scale that is not customary)"
+    told = usual if customary else f"{usual} (a usual rule, at a scale or rate that is not customary)"
     if verdict == "worse":
         best = f"Your usual default, {usual}, is already best: keep it." if customary else f"{told} is best."
         return f"{best} {found} loses {size} ({interval})."

@@ -16,7 +16,7 @@ from service.store import Store
 from vi3nr.activations import families
 from vi3nr.config import InitConfig
 from vi3nr.signals import Signal, image_signal
-from workers.plan import FamilyPlan
+from workers.plan import BiasChoice, FamilyPlan
 from workers.search_space import SearchSpace
 
 
@@ -182,6 +182,27 @@ def test_a_dataset_gives_the_first_guess_of_its_search(
         assert (made.weight_std, made.bias_std) == pytest.approx((searched.weight_std, searched.bias_std))
     assert config.sigma_p_first == pytest.approx(first.sigma_p_first)
     assert config.bias_first == first.bias_first
+
+
+@pytest.mark.parametrize("family", ["gaussian", "sine"])
+@pytest.mark.parametrize(
+    "bias_first", ["zero", "like_weights", {"rule": "share", "share": 0.1}, {"rule": "share", "share": 0.7}], ids=str
+)
+def test_the_guess_is_what_the_search_tries_first_with_biases_of_ones_own(
+    client: TestClient, settings: Settings, dataset_id: str, family: str, bias_first: object
+) -> None:
+    """The first layer's bandwidth stays, whatever part of its variance the biases hold."""
+    config = init(client, family=family, dataset_id=dataset_id, bias_first=bias_first)
+    engine = make_engine(settings.url)
+    dataset = Store(engine).dataset(dataset_id)
+    engine.dispose()
+    assert dataset is not None
+    signal = Signal.from_bytes(BlobStore(settings.blob_dir).get(dataset.blob_key))
+    choice = BiasChoice(bias_first) if isinstance(bias_first, str) else BiasChoice("share", bias_first["share"])
+    space = SearchSpace.for_family(FamilyPlan(family, bias_first=choice), signal)
+    first = space.to_point(space.start(signal)[0])
+    assert config.sigma_p_first == pytest.approx(first.sigma_p_first)
+    assert config.sigma_a == pytest.approx(first.sigma_a)
 
 
 def test_the_guess_keeps_its_ratios_at_a_scale_of_ones_own(client: TestClient, dataset_id: str) -> None:

@@ -57,6 +57,16 @@ def test_the_best_known_points_come_first_and_the_number_stays(storage):
     assert start_with((), START, AXES) == START
 
 
+def test_a_point_is_tried_once_however_often_it_is_known(storage):
+    """Its score is the mean of its trials; what is already a start point is not one twice."""
+    study = older(storage, "alike")
+    for x, y, value in ((6.0, 0.2, 10.0), (1.0, 0.5, 19.5), (1.0, 0.5, 19.4)):
+        study.enqueue_trial({"x": x, "y": y})
+        study.tell(study.ask(AXES), value)
+    start = start_with(known_trials(storage, ["alike"], AXES), START, AXES)
+    assert [(params["x"], params["y"]) for params in start] == [(1.0, 0.5), (7.0, 0.2), (3.0, 0.5)]
+
+
 def test_what_lies_outside_the_ranges_asked_for_is_not_tried(storage):
     """A narrower search starts from the best known points within it."""
     older(storage, "alike")

@@ -69,6 +69,21 @@ def test_proposals_are_a_function_of_the_seed_and_the_record(storage):
     assert other[3:] != unbroken[3:]
 
 
+def test_a_trial_lost_after_the_clock_ended_the_search_waits_for_nobody(storage):
+    """It is failed, and so it stays, for whoever takes the study over too."""
+    search = open_search(storage, "lost late")
+    train(search, 2)
+    lost, left = search.ask(), search.ask()
+    search.end("seconds")
+    assert not search.fail_and_retry(lost.number)
+    assert search.dropped == 0
+    again = open_search(storage, "lost late", lease=2)
+    assert again.ended == "seconds"
+    states = [trial.state for trial in trials(storage, "lost late")]
+    assert states == [TrialState.COMPLETE] * 2 + [TrialState.FAIL] * 2
+    assert left.number == 3
+
+
 def test_a_lost_trial_is_asked_for_again_until_its_last_attempt(storage):
     """The same order, parameters and seed, MAX_ATTEMPTS times; then the order is dropped and another one asked."""
     search = open_search(storage, "retries")

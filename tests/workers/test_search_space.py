@@ -7,7 +7,9 @@ import math
 import pytest
 from small_study import small_signal
 
+from vi3nr.activations import activation
 from vi3nr.guess import Point, default_ranges, start_points
+from vi3nr.theory import stable_sigma_p
 from workers.axes import BANDWIDTH, GROWTH, RATIO, SHARE_FIRST, SHARE_HIDDEN, SIGMA_A, SIGMA_P, SIGMA_P_FIRST
 from workers.plan import BiasChoice, FamilyPlan, Range
 from workers.search_space import SearchSpace
@@ -135,3 +137,24 @@ def test_an_activation_that_passes_no_gradient_is_not_searched():
     """sign(x) could be drawn at any sigma_p, but training would move the last layer alone: told, as it was before."""
     with pytest.raises(ArithmeticError, match=r"E f'\^2 is 0, so no gradient passes"):
         config(space("sign(x)"), Point(1.0, 0.5, 0.5, 0.0))
+
+
+@pytest.mark.parametrize("family", ["gaussian", "sine"])
+def test_with_sigma_a_given_one_sigma_p_starts_across_the_ridge(family):
+    """Several sigma_p at the sigma_a that was asked for, each once, the theory's own among them (of a sine, which has
+    none, sigma_a itself)."""
+    searched = space(
+        family, sigma_a=0.03, sigma_p=Range(0.01, 1.0), sigma_p_first="same", bias_first=BiasChoice("zero")
+    )
+    found = [params[SIGMA_P] for params in searched.start(SIGNAL)]
+    assert len(set(found)) == len(found) >= 3
+    theory = stable_sigma_p(activation(family, 0.03)).sigma_p or 0.03
+    assert min(abs(one / theory - 1.0) for one in found) < 1e-6
+
+
+def test_what_is_fixed_makes_no_point_twice():
+    """Start points that differ only in what the request fixes are one."""
+    searched = space(sigma_a=0.02, sigma_p=0.05, sigma_p_first=0.2)
+    found = [params[SHARE_FIRST] for params in searched.start(SIGNAL)]
+    assert len(found) == len(set(found)) > 1
+    assert space(sigma_a=0.02, sigma_p=0.05, sigma_p_first=0.2, bias_first=BiasChoice("zero")).start(SIGNAL) == [{}]

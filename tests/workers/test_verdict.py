@@ -66,13 +66,23 @@ def test_a_usual_rule_at_a_scale_that_was_found_is_nobodys_default():
     comparison = family_result("gaussian", arms, replicates=3, trials=9, objective=FIT).comparison
     assert not comparison.customary
     assert (
-        "gaussian Xavier, sigma_a 0.0312 (a usual rule, at a scale that is not customary) is best"
+        "gaussian Xavier, sigma_a 0.0312 (a usual rule, at a scale or rate that is not customary) is best"
         in comparison.sentence
     )
-    assert (
-        f"Against the best at a customary scale, {USUAL.name}, it is +1.0 dB (mean of 2 seeds)." in comparison.sentence
-    )
+    assert f"Against the best as it is customary, {USUAL.name}, it is +1.0 dB (mean of 2 seeds)." in comparison.sentence
     assert "default" not in comparison.sentence
+
+
+@pytest.mark.parametrize(("customary", "told"), [(RATE, False), (4e-3, True), (None, True)])
+def test_a_usual_rule_at_a_rate_that_was_found_is_nobodys_default(customary, told):
+    """At a customary scale too; where the study itself asks for that rate it is."""
+    faster = replace(USUAL, name=f"{USUAL.name}, rate 0.004", learning_rate=4e-3)
+    arms = [arm(FOUND, 26.0, 26.1, 26.2), arm(faster, 28.0, 28.1, 28.1), arm(USUAL, 25.0, 25.1)]
+    comparison = family_result("gaussian", arms, replicates=3, trials=9, objective=FIT, rate=customary).comparison
+    assert comparison.baseline == faster.name
+    assert comparison.customary == told
+    assert ("Your usual default" in comparison.sentence) == told
+    assert (f"Against the best as it is customary, {USUAL.name}" in comparison.sentence) != told
 
 
 def test_the_spread_that_seeds_have_in_common_cancels():
@@ -274,5 +284,6 @@ def test_whoever_leads_is_compared_at_its_own_scale():
     assert leading_finalists(arms, scores, 3) == []
     scores[OTHER.name, 1] = 29.0
     assert leading_finalists(arms, scores, 3) == [FOUND]
+    assert leading_finalists(arms, scores, 2) == [FOUND]  # all have all replicates, and one leads
     scores[FOUND.name, 2] = 20.0
     assert leading_finalists(arms, scores, 3) == [FOUND, OTHER]
