@@ -168,13 +168,15 @@ def cancel_study(rooms: RoomsOf, caller: Writer, study_id: str) -> StudyAnswer:
 @router.delete("/{study_id}", status_code=204, summary="Delete a study", responses=documented(404, 409))
 def delete_study(rooms: RoomsOf, caller: Writer, study_id: str) -> None:
     """With its trials, runs and answer; what it alone has in the blob store goes too. One that a runner works on has to
-    be cancelled first: 409.
+    be cancelled first, and one whose trials another study starts from stays until that one has ended: 409.
     """
     study = visible_study(rooms, caller, study_id)
     result = rooms.store.result(study.id)
     outcome = rooms.store.delete_study(study.id)
     if outcome == "unfinished":
         raise Problem(409, "a runner works on the study: cancel it, and delete it when it has ended", kind="in-use")
+    if outcome == "needed":
+        raise Problem(409, "another study, which has not ended, starts from the trials of this one", kind="in-use")
     if outcome == "unknown":
         raise not_found("study", study_id)
     if result is not None and result.keepsake is not None:

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from service.database import BLOBS_LOCK, exclude
 from service.models import DatasetRow, IdempotencyRow, RunRow, StudyRow, WebhookRow
-from service.states import StudyState
+from service.states import FINISHED, StudyState
 from service.trial_records import STUDIES, TRIALS, optuna_name
 
 __all__ = ["TABLES", "dataset", "keepsake_used", "study", "unused_signals"]
@@ -37,13 +37,18 @@ OF_A_STUDY = tuple(
 TABLES = (*OF_A_TRIAL, *OF_A_STUDY)
 
 
-def study(session: Session, study_id: str) -> Literal["deleted", "unfinished", "unknown"]:
-    """Delete a study with all that belongs to it, unless a runner holds it."""
+def study(session: Session, study_id: str) -> Literal["deleted", "unfinished", "needed", "unknown"]:
+    """Delete a study with all that belongs to it, unless a runner holds it or another one, which has not ended, starts
+    from its trials: that one would go on differently after a restart.
+    """
     row = session.scalar(select(StudyRow).where(StudyRow.id == study_id).with_for_update())
     if row is None:
         return "unknown"
     if StudyState(row.state) in HELD:
         return "unfinished"
+    going_on = session.scalars(select(StudyRow.plan).where(StudyRow.state.not_in(FINISHED)))
+    if any(study_id in family.get("prior", ()) for plan in going_on for family in plan["families"]):
+        return "needed"
     _trials(session, [optuna_name(study_id, family["family"]) for family in row.plan["families"]])
     for child in (RunRow, IdempotencyRow, WebhookRow):
         session.execute(delete(child).where(child.study_id == study_id))

@@ -97,6 +97,20 @@ def test_a_like_study_starts_from_the_completed_ones_and_says_so(
     assert any(known[-1] in warning for warning in answer.json()["warnings"])
 
 
+def test_what_a_study_starts_from_stays_until_that_one_has_ended(
+    client: TestClient, dataset_id: str, store: Store
+) -> None:
+    """A runner that takes the like one up again would else propose something different: 409, which says why."""
+    known = completed(client, store, dataset_id)
+    like = asked(client, dataset_id, search={"trials": 40, "seed": 9}).json()["id"]
+    refused = client.delete(f"/v1/studies/{known}")
+    assert refused.status_code == 409
+    assert "starts from the trials" in refused.json()["detail"]
+    assert client.get(f"/v1/studies/{known}").status_code == 200
+    assert client.post(f"/v1/studies/{like}/cancel").status_code == 202
+    assert client.delete(f"/v1/studies/{known}").status_code == 204
+
+
 @pytest.mark.parametrize(
     "change",
     [
