@@ -190,8 +190,8 @@ class Store:
         return self._write(lambda session: store_studies.cancel(session, study_id))
 
     def delete_study(self, study_id: str) -> Literal["deleted", "unfinished", "needed", "unknown"]:
-        """Delete a study that has ended or still waits, with its runs and trials. One that a runner holds stays, and one
-        that another, which has not ended, starts from.
+        """Delete a study that has ended or still waits, with its runs and trials. One that a runner holds stays, and
+        one that another, which has not ended, starts from.
         """
         return self._write(lambda session: store_deletes.study(session, study_id))
 
