@@ -20,8 +20,10 @@ import numpy as np
 
 from benchmarks.photographs import photograph
 from benchmarks.search_landscape import CELLS, DATA, SIDE, STEPS, Landscape
+from benchmarks.search_landscape import SIGMA_P as GRID_SIGMA_P
 from benchmarks.search_loop import OURS, STRATEGIES, Strategy, search
 from benchmarks.search_trainings import Replay, plane_space
+from workers.axes import SIGMA_P
 
 __all__ = ["ABLATION", "complete_landscapes", "replayed"]
 
@@ -46,16 +48,19 @@ def complete_landscapes() -> list[tuple[str, str]]:
     return [(name, family) for name, family in names if not np.isnan(Landscape(name, family).finals()).any()]
 
 
-def replayed(name: str, family: str, strategy: Strategy, seeds: range) -> dict[str, Any]:
-    """One line: mean and worst regret and mean cost. Strategies besides ours get what ours cost on the same seed."""
+def replayed(name: str, family: str, strategy: Strategy, seeds: range, off: float = 1.0) -> dict[str, Any]:
+    """One line: mean and worst regret and mean cost. Strategies besides ours get what ours cost on the same seed.
+    ``off`` is by how much the start points' sigma_p is wrong.
+    """
     signal, replay = photograph(name, SIDE), Replay(Landscape(name, family))
     space = plane_space(family, signal)
+    start = [{**point, SIGMA_P: min(off * point[SIGMA_P], float(GRID_SIGMA_P[-1]))} for point in space.start(signal)]
     regrets, costs, pruned = [], [], []
     for seed in seeds:
 
         def once(one: Strategy, most: float = float("inf"), seed: int = seed) -> Any:
             return search(
-                one, family, space.distributions(), space.start(signal), replay.start,
+                one, family, space.distributions(), start, replay.start,
                 steps=STEPS, seed=seed, most_steps=most, snap=replay.snap,
             )  # fmt: skip
 
