@@ -100,14 +100,18 @@ class _Habit:
 
 
 # On pictures the bandwidth hardly follows the spectrum: over extents from 1.6 to 7 the best answers of searches lay at
-# 5.9 to 6.8 (Gaussian) and 9.3 to 9.9 (sine).
-_BUMP = _Habit(0.02, 2.5, 1.7, 0.6, (0.0, 0.9), bump=True)
-_BUMP = replace(_BUMP, pictures=replace(_BUMP, bandwidth=6.0, power=0.2, share_first=0.5, moves=_BUMPS_ON_PICTURES))
-_WAVE = _Habit(0.02, 0.5, 2.3, 0.3, (0.0, 0.8))
-_WAVE = replace(
-    _WAVE, pictures=replace(_WAVE, bandwidth=7.7, power=0.2, rho=1.0, share_first=0.2, moves=_WAVES_ON_PICTURES)
-)
-_HABITS = {"gaussian": _BUMP, "sine": _WAVE, "sinc": _BUMP}
+# 5.9 to 6.8 (Gaussian) and 9.3 to 9.9 (sine). Gabor and HOSC: one search of each on one picture, tried on three others.
+_PICTURE_BUMP = _Habit(0.02, 2.5, 6.0, 0.5, (0.0, 0.9), bump=True, power=0.2, moves=_BUMPS_ON_PICTURES)
+_PICTURE_WAVE = _Habit(0.02, 1.0, 7.7, 0.2, (0.0, 0.8), power=0.2, moves=_WAVES_ON_PICTURES)
+_BUMP = _Habit(0.02, 2.5, 1.7, 0.6, (0.0, 0.9), bump=True, pictures=_PICTURE_BUMP)
+_WAVE = _Habit(0.02, 0.5, 2.3, 0.3, (0.0, 0.8), pictures=_PICTURE_WAVE)
+_HABITS = {
+    "gaussian": _BUMP,
+    "sinc": _BUMP,
+    "gabor": replace(_BUMP, sigma_a=0.04, pictures=replace(_PICTURE_BUMP, bandwidth=5.4, share_first=0.45)),
+    "sine": _WAVE,
+    "hosc": replace(_WAVE, sigma_a=0.03, pictures=replace(_PICTURE_WAVE, rho=1.5, bandwidth=6.5, share_first=0.0)),
+}
 _PLAIN = _Habit(1.0, 1.0, 2.0, 0.6, (0.0, 0.9))  # tanh, sigmoid, relu: one feature each, so biases must spread them
 
 
