@@ -190,16 +190,14 @@ class FamilySearch:
         return self._end(number, TrialState.PRUNED, seconds, None)
 
     def fail_and_retry(self, number: int) -> bool:
-        """Tell that a trial was lost and queue its order again; False if the order had its last attempt, or the clock
-        has ended the search.
-        """
+        """Tell that a trial was lost and queue its order again; False if it had its last attempt, or the clock's end."""
         self.describe(number, {LOST: True})
         asked = self._live.pop(number).asked
         frozen = self._fail(number)
         if frozen.state in FINISHED:
             self._record(frozen)
             return True
-        return self.ended is None and self._again(frozen, asked.order)
+        return self._again(frozen, asked.order)
 
     def close(self) -> None:
         """Tell what is still running as failed: nobody will train it. Another runner's trials are left to it."""
@@ -227,7 +225,7 @@ class FamilySearch:
                 self._record(finished[0])
             elif any(trial.state == TrialState.WAITING for trial in attempts):
                 self._waiting.add(order)
-            elif self.ended is None and not any(trial.number in self._live for trial in attempts):
+            elif not any(trial.number in self._live for trial in attempts):
                 self._again(max(attempts, key=lambda trial: (attempt_of(trial), LOST in trial.user_attrs)), order)
 
     def _enqueue(self, params: Mapping[str, float], facts: Mapping[str, Any]) -> None:
@@ -245,6 +243,8 @@ class FamilySearch:
 
     def _again(self, failed: FrozenTrial, order: int) -> bool:
         """Queue an order again. Only a lost trainer costs an attempt; a runner's end is no fault of the trial."""
+        if self.ended is not None:
+            return False  # a search that the clock has ended trains nothing more
         attempt = attempt_of(failed) + int(bool(failed.user_attrs.get(LOST)))
         if attempt > MAX_ATTEMPTS:
             self.dropped += 1
