@@ -190,7 +190,7 @@ class FamilySearch:
         return self._end(number, TrialState.PRUNED, seconds, None)
 
     def fail_and_retry(self, number: int) -> bool:
-        """Tell that a trial was lost and queue its order again; False if it had its last attempt, or the clock's end."""
+        """Tell that a trial was lost and queue its order again; False if it is given up."""
         self.describe(number, {LOST: True})
         asked = self._live.pop(number).asked
         frozen = self._fail(number)
