@@ -1,7 +1,7 @@
 """Does the search beat the usual initialisations, the dense grid, and other strategies?
 
     python -m benchmarks.search [--part defaults plane strategies ablation] [--signals ...] [--families gaussian sine]
-                                [--seeds 10] [--stored] [--quick] [--json] [--device cpu|cuda]
+                                [--seeds 10] [--trials 24] [--stored] [--quick] [--json] [--device cpu|cuda]
 
 Setting: photographs at 128x128 RGB (the middle square, Lanczos), width 64, 3 hidden layers, 400 full-batch Adam steps,
 Gaussian at learning rate 1e-3, sine at 5e-4.
@@ -12,7 +12,7 @@ Gaussian at learning rate 1e-3, sine at 5e-4.
 true score of the grid's best (``benchmarks.search_landscape``, with ``--true-scores``) minus that of the config found,
 each the mean of three fixed seeds. The answer is what the service's confirmation says: two fresh seeds for each
 finalist, five for whoever leads; ``confirm_fraction`` is what they cost. ``strategies``: Optuna's samplers, each as
-many member steps as ours on that seed.
+many member steps as ours on that seed. ``--trials`` gives ours, and so the others, another number of trials in both.
 ``ablation``: ours in the full space without one of its parts (``benchmarks.search_ablation``), from at most three
 seeds: how much less its config comes to than that of the whole search from the same seed. It is stored apart, with the
 whole searches that it is measured against.
@@ -40,7 +40,7 @@ from benchmarks.search_ablation import VARIANTS, searched
 from benchmarks.search_defaults import defaults_row, quick_row
 from benchmarks.search_hub import DEVICES, Hub
 from benchmarks.search_landscape import CELLS, DATA, SIDE, STEPS, TRUE_SEEDS, Landscape, hub_for
-from benchmarks.search_loop import OURS, STRATEGIES, Strategy, search
+from benchmarks.search_loop import OURS, STRATEGIES, Strategy, search, sized
 from benchmarks.search_trainings import Live, plane_space
 from vi3nr.signals import Signal
 
@@ -95,9 +95,11 @@ def measure(cell: Search, most_steps: float, hub: Hub) -> Row:
     }  # fmt: skip
 
 
-def searches(parts: Sequence[str], signals: Sequence[str], families: Sequence[str], seeds: int) -> Iterator[Search]:
+def searches(
+    parts: Sequence[str], signals: Sequence[str], families: Sequence[str], seeds: int, trials: int = OURS.trials
+) -> Iterator[Search]:
     """The cells that are asked for: ours before the others, which get what it cost."""
-    strategies = [one for one in STRATEGIES if ("plane" if one == OURS else "strategies") in parts]
+    strategies = [sized(one, trials) for one in STRATEGIES if ("plane" if one == OURS else "strategies") in parts]
     for family in families:
         for name in signals:
             for seed in range(seeds):
@@ -138,13 +140,13 @@ def train(cells: Sequence[Search], store: Store, device: str) -> None:
     for (name, family), group in missing.items():
         hub = hub_for(picture(name), family, device)
         for free in (True, False):
-            stage = [cell for cell in group if free == (cell.strategy == OURS or bool(cell.part))]
+            stage = [cell for cell in group if free == (cell == ours_beside(cell) or bool(cell.part))]
             hub.run([partial(job, cell, hub, free=free) for cell in stage])
 
 
 def ours_beside(cell: Search) -> Search:
-    """Our whole search on the same picture, in the same space, from the same seed."""
-    return replace(cell, strategy=OURS, part="")
+    """Our whole search on the same picture, in the same space, from the same seed, with as many trials."""
+    return replace(cell, strategy=sized(OURS, cell.strategy.trials), part="")
 
 
 def regret_rows(cells: Sequence[Search], rows: dict[str, Row]) -> list[dict[str, Any]]:
@@ -227,6 +229,7 @@ def main() -> None:
     parser.add_argument("--signals", nargs="+", help="default: all for defaults, those with a grid for the other parts")
     parser.add_argument("--families", nargs="+", default=["gaussian", "sine"])
     parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--trials", type=int, default=OURS.trials, help="of our search, for plane and strategies")
     parser.add_argument("--stored", action="store_true", help="train nothing")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--json", action="store_true")
@@ -235,7 +238,8 @@ def main() -> None:
     if chosen.quick:
         answer = {"defaults": [quick_row(family) for family in chosen.families], "rows": [], "ablation": []}
     else:
-        defaults, cells = [], list(searches(chosen.part, chosen.signals or GRID, chosen.families, chosen.seeds))
+        asked = (chosen.part, chosen.signals or GRID, chosen.families, chosen.seeds, chosen.trials)
+        defaults, cells = [], list(searches(*asked))
         if "defaults" in chosen.part:
             defaults = default_rows(
                 chosen.signals or photographs(), chosen.families, stored=chosen.stored, device=chosen.device

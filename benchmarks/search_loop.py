@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import optuna
@@ -24,7 +24,7 @@ from workers.scheduler import segment_length
 from workers.search_policy import make_pruner, make_sampler, pruning_steps
 from workers.seeds import confirmation_seed, sampler_seed, trial_seed
 
-__all__ = ["OURS", "STRATEGIES", "Found", "Strategy", "Training", "search"]
+__all__ = ["OURS", "STRATEGIES", "Found", "Strategy", "Training", "search", "sized"]
 
 Params = Mapping[str, float]
 
@@ -66,6 +66,11 @@ STRATEGIES = (
     OURS,
     *(Strategy(name, sampler=name, start=False, prune=False) for name in ("tpe", "gp", "random")),
 )
+
+
+def sized(strategy: Strategy, trials: int) -> Strategy:
+    """The strategy with another number of trials, and with that number in its name."""
+    return strategy if trials == strategy.trials else replace(strategy, name=f"{strategy.name} {trials}", trials=trials)
 
 
 def search(
