@@ -37,7 +37,7 @@ ABLATION = (
     replace(OURS, name="horizon 0.2", horizon=0.2),
     replace(OURS, name="horizon 0.6", horizon=0.6),
     replace(OURS, name="full horizon", horizon=1.0),
-    replace(OURS, name="one finalist: no continuation to choose by", finalists=1),
+    replace(OURS, name="one finalist, by its score at the horizon", finalists=1),
     replace(OURS, name="a dozen trials", trials=12),
 )
 
