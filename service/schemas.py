@@ -199,7 +199,7 @@ class Training(Request):
 class Search(Request):
     """How much is tried: until the first of the limits is spent. The confirmation takes place in any case."""
 
-    trials: Count = Field(default=24, description="for each family, in the mean")
+    trials: Count = Field(default=24, description="for each family that has something to search, in the mean")
     seconds: Limit | None = Field(
         default=None, description="by the clock, from the study's start; the confirmation's share is kept back"
     )

@@ -108,9 +108,9 @@ _WAVE = _Habit(0.02, 0.5, 2.3, 0.3, (0.0, 0.8), pictures=_PICTURE_WAVE)
 _HABITS = {
     "gaussian": _BUMP,
     "sinc": _BUMP,
-    "gabor": replace(_BUMP, sigma_a=0.04, pictures=replace(_PICTURE_BUMP, bandwidth=5.4, share_first=0.45)),
+    "gabor": replace(_BUMP, pictures=replace(_PICTURE_BUMP, sigma_a=0.04, bandwidth=5.4, share_first=0.45)),
     "sine": _WAVE,
-    "hosc": replace(_WAVE, sigma_a=0.03, pictures=replace(_PICTURE_WAVE, rho=1.5, bandwidth=6.5, share_first=0.0)),
+    "hosc": replace(_WAVE, pictures=replace(_PICTURE_WAVE, sigma_a=0.03, rho=1.5, bandwidth=6.5, share_first=0.0)),
 }
 _PLAIN = _Habit(1.0, 1.0, 2.0, 0.6, (0.0, 0.9))  # tanh, sigmoid, relu: one feature each, so biases must spread them
 
@@ -205,9 +205,7 @@ def default_ranges(family: str, signal: Signals, parameters: Mapping[str, float]
 def _habit(family: str, signals: Signals) -> _Habit:
     """What was measured for such signals; for the other families a guess from their kind: a bump, a wave, or plain."""
     habit = _HABITS.get(family) or _unmeasured(family)
-    if habit.pictures is None or _dimensions(signals) != 2:
-        return habit
-    return replace(habit.pictures, sigma_a=habit.sigma_a)
+    return habit if habit.pictures is None or _dimensions(signals) != 2 else habit.pictures
 
 
 def _unmeasured(family: str) -> _Habit:
@@ -217,7 +215,9 @@ def _unmeasured(family: str) -> _Habit:
     kind = _BUMP if cls.even else _WAVE if "omega" in cls.aliases else _PLAIN
     if kind is _PLAIN:
         return replace(_PLAIN, sigma_a=sigma_a)
-    return replace(kind, sigma_a=min(max(kind.sigma_a, low / 0.6), high / 2.0))
+    sigma_a = min(max(kind.sigma_a, low / 0.6), high / 2.0)
+    pictures = None if kind.pictures is None else replace(kind.pictures, sigma_a=sigma_a)
+    return replace(kind, sigma_a=sigma_a, pictures=pictures)
 
 
 def _stable_rho(family: str, parameters: Mapping[str, float]) -> float:

@@ -159,7 +159,7 @@ class Engine:
             return False
         held = self._floor.held() + Counter({study_id: len(queue) for study_id, queue in self._waiting.items()})
         for study_id in self._fair.order(held):
-            job = self._guarded(study_id, self._studies[study_id].next_job)
+            job = self._guarded(study_id, partial(self._studies[study_id].next_job, ahead=True))
             if job is not None:
                 self._queue(study_id).append(Resident.of(study_id, job))
                 return True

@@ -77,7 +77,7 @@ class FamilyProgram:
             return len(self.runs.scores) + len(self._unconfirmed())
         first, chosen = min(2, plan.seeds), (2 if self._customary else 1)
         baselines = len(self._customary) + self._at_one_more_scale + len(self._theory)
-        finalists = len(self._finalists) if self.trials.done else plan.finalists
+        finalists = self._finalists_expected
         continued = finalists if self._continues else 0
         return continued + (finalists + baselines) * first + chosen * (plan.seeds - first)
 
@@ -87,7 +87,7 @@ class FamilyProgram:
         plan = self._plan
         full, rest = plan.recipe.steps, plan.recipe.steps - plan.search_steps
         done = self.trials.steps_done + self._run_steps
-        finalists = len(self._finalists) if self.trials.done else plan.finalists
+        finalists = self._finalists_expected
         continuations = finalists if self._continues else 0
         trials = self.trials.finished + self.trials.running if self.trials.ended else self.trials.share
         trials = max(trials, self.trials.finished + self.trials.running)
@@ -114,7 +114,7 @@ class FamilyProgram:
     def steps_ahead(self) -> int:
         """Member steps that are still to come if no further trial begins: of the running trials and of all runs."""
         plan = self._plan
-        continuing = plan.finalists if self._continues and not self.trials.done else len(self._continuing())
+        continuing = self._finalists_expected if self._continues and not self.trials.done else len(self._continuing())
         runs = self.runs_total - self.runs.finished
         continued = continuing * (plan.recipe.steps - plan.search_steps) * self._setting.fitted
         confirmed = max(0, runs - continuing) * plan.recipe.steps * self._signals
@@ -222,6 +222,10 @@ class FamilyProgram:
                 self._again[leader.name] = as_found_arms(self._customary, leader, self._setting.widths)
             arms |= {arm.name: arm for arm in self._again[leader.name]}
         return tuple(arms.values())
+
+    @property
+    def _finalists_expected(self) -> int:
+        return len(self._finalists) if self.trials.done else min(self._plan.finalists, self.trials.share)
 
     @cached_property
     def _at_one_more_scale(self) -> int:

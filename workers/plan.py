@@ -73,7 +73,7 @@ class Budget:
     pace so far. A family has at least one trial whatever the limits are.
     """
 
-    trials: int  # per family, in the mean
+    trials: int  # per family that has something to search, in the mean
     seconds: float | None = None  # by the clock, since the study began
     compute_seconds: float | None = None  # of all devices together
 

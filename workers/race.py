@@ -42,9 +42,11 @@ class Spent:
 
 
 def next_family(contenders: Sequence[Contender]) -> int | None:
-    """The index of the family to try next, the first of equals; None where that one is busy: nobody else gets what it
-    would be given.
+    """The index of the family to try next, the first of equals. None where all are busy, or the one is from which most
+    is expected: nobody else gets what it would be given.
     """
+    if all(one.busy or one.closed for one in contenders):
+        return None
     places = [place for place, one in enumerate(contenders) if not one.closed]
     behind = [place for place in places if contenders[place].asked < contenders[place].equal_share]
     if behind or len(places) <= 1:

@@ -58,7 +58,7 @@ class Comparison:
     gain: Interval  # in the unit of the study's score
     verdict: str  # "better", "as_good" or "worse": the interval lies above zero, holds zero, lies below
     sentence: str
-    customary: bool = True  # False: the baseline is a usual rule at a sigma_a that nobody uses by habit
+    customary: bool = True  # False: the baseline is a usual rule at a sigma_a or a rate that nobody uses by habit
 
 
 @dataclass(frozen=True)

@@ -73,9 +73,10 @@ class StudyProgram:
         """Whether nothing is left to train."""
         return all(program.phase == "done" for program in self._programs)
 
-    def next_job(self) -> Job | None:
+    def next_job(self, *, ahead: bool = False) -> Job | None:
         """What to put into a free slot: what has begun and goes on with its next signal, a trial while the search goes
-        on, else a run of whom has the fewest slots.
+        on, else a run of whom has the fewest slots. ``ahead`` is for a slot that is still taken: nothing while the next
+        trial waits for one that runs, since that one's slot is to be its own.
         """
         for begun in self._programs:
             job = begun.next_signal()
@@ -85,6 +86,8 @@ class StudyProgram:
             job = program.trials.next_job()
             if job is not None:
                 return self._owned(job, program)
+        if ahead and not self._judge():
+            return None
         for program in sorted(self._programs, key=lambda program: program.running):
             job = program.next_run()
             if job is not None:

@@ -22,7 +22,7 @@ from workers.tours import on_line
 
 __all__ = ["Moments", "TrialPhase"]
 
-AT_ONCE = 4  # a family's trials run in at least so many waves, however many slots there are
+PART_AT_ONCE = 4  # one over it of a family's trials may run at once, however many slots there are
 MAX_DROPPED = 5  # trials that lost their trainer at every attempt, before the study gives up
 
 
@@ -94,13 +94,13 @@ class TrialPhase:
     def contender(self, *, race: bool) -> Contender:
         """How the family stands in the race for the next trial.
 
-        It is busy while as many trials run as it has start points, or a quarter of its share: a search whose trials all
-        run at once learns nothing from them.
+        It is busy while as many trials run as it has start points, or a quarter of its share if that is more: a search
+        whose trials all run at once learns nothing from them.
         """
         search, asked = self._search, self.finished + self.running
         equal = -(-self.share // 2) if race else self.share
         equal = max(equal, min(search.start_points, 2 * equal))
-        busy = self.running >= max(search.start_points, -(-self.share // AT_ONCE))
+        busy = self.running >= max(search.start_points, -(-self.share // PART_AT_ONCE))
         closed = asked > 0 and not self._space.distributions()
         return Contender(asked, equal, search.promise, search.expected_best, busy, closed)
 

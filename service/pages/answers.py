@@ -17,9 +17,9 @@ HEADLINES: dict[str | None, str] = {
     "worse": "Your usual default is already best",
     None: "The best initialisation found",
 }
-AT_ANOTHER_SCALE: dict[str | None, str] = {  # than customary ones: what it is compared with is nobody's default
-    "as_good": "As good as a usual rule at the best scale, not clearly better",
-    "worse": "A usual rule is best, at a scale that is not customary",
+AT_ANOTHER_SCALE: dict[str | None, str] = {  # or rate than customary: what it is compared with is nobody's default
+    "as_good": "As good as a usual rule at the best scale and rate, not clearly better",
+    "worse": "A usual rule is best, at a scale or rate that is not customary",
 }
 
 

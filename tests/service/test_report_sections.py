@@ -96,6 +96,22 @@ def test_a_usual_rule_that_won_loses_nothing_to_itself():
     assert "gain" not in names[1]
 
 
+def test_the_headline_calls_no_rule_a_default_that_nobody_has():
+    """A usual rule at a rate that was found is not somebody's default, in the headline neither."""
+    found = result().families[0].winner
+    usual = replace(found, kind="baseline", name="gaussian Xavier, sigma_a 0.05", sigma_a=0.05, learning_rate=4e-3)
+    usual = replace(usual, values=tuple(v + 9 + 0.1 * n for n, v in enumerate(found.values)))
+    heads = []
+    for rate in (1e-3, 4e-3):
+        arms = (found, replace(usual, score=replace(found.score, mean=found.score.mean + 9)))
+        family = family_result("gaussian", arms, replicates=found.score.n, trials=3, objective=Objective(), rate=rate)
+        heads.append(answer_of(family, "dB").headline)
+    assert heads == [
+        "A usual rule is best, at a scale or rate that is not customary",
+        "Your usual default is already best",
+    ]
+
+
 def test_a_path_is_printed_as_it_is():
     """Quotes and brackets in a folder's name end up in the snippet as Python reads them."""
     path = 'runs[final] "2"/best.json'
