@@ -117,7 +117,10 @@ _PLAIN = _Habit(1.0, 1.0, 2.0, 0.6, (0.0, 0.9))  # tanh, sigmoid, relu: one feat
 
 Signals = Signal | Sequence[Signal]  # one, or several that one config has to serve
 
-RIDGE = (2.5, 3.3)  # of rho with one sigma_p for all layers: the middle of the 1.7 to 3.9 that was seen
+# With one sigma_p for all layers: rho along the ridge (1.7 to 3.9 was seen), and the factors of sigma_a to try there.
+_Ridge = tuple[tuple[float, float], tuple[float, ...]]
+_BUMP_RIDGE: _Ridge = ((2.2, 3.3), (1.0, 0.5, 0.7, 1.5, 2.5))
+_WAVE_RIDGE: _Ridge = ((2.7, 3.3), (1.0, 0.6, 0.75, 1.5, 2.5))
 
 
 def _extent(signals: Signals) -> float:
@@ -175,9 +178,10 @@ def one_sigma_p_points(
     """
     habit = _HABITS.get(family) or _unmeasured(family)
     rho = math.sqrt(habit.rho * habit.bandwidth * _extent(signal))
+    (low, high), scales = _BUMP_RIDGE if habit.bump else _WAVE_RIDGE
     if habit.rho != _PLAIN.rho:
-        rho = min(max(rho, RIDGE[0]), RIDGE[1])
-    moves = [(1.0, 1.0), (0.5, 1.0), (0.7, 1.0), (1.5, 1.0), (2.5, 1.0)]
+        rho = min(max(rho, low), high)
+    moves = [(scale, 1.0) for scale in scales]
     if not (along_scale and family_of(family).has_scale):
         moves = [(1.0, ratio) for ratio in (1.0, 2.0, 0.5, _stable_rho(family, parameters) / rho)]
     points = []
