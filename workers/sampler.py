@@ -29,7 +29,7 @@ __all__ = ["SurfaceSampler"]
 
 WIDE, NEAR = 1024, 256  # random candidates over the cube, and around each of the best
 MOST_POINTS = 200  # the best ones: fitting costs the cube of their number
-BELIEF = 10.0  # trials until which the start points weigh more than the surface
+BELIEF = 2.5  # trials until which the start points weigh more than the surface
 TINY = 1e-300
 SPREAD = 0.15  # std of that belief around each start point along each axis, as a share of its range
 
