@@ -83,7 +83,7 @@ def test_a_search_learns_from_its_trials_however_many_slots_there_are(storage, s
     late = [height(trial.params) for trial in ended[12:]]
     near = SurfaceSampler(ended[0].distributions, 0, start=[trial.params for trial in ended[:5]])
     blind = [height(near._params(near._blind(generator))) for generator in map(np.random.default_rng, range(2000))]
-    assert np.mean(late) > 0.5 * np.mean(blind)  # heights lie below 0
+    assert np.median(late) > 0.4 * np.median(blind)  # heights lie below 0
 
 
 def height(params):
