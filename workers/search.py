@@ -7,7 +7,6 @@ COMPLETE or PRUNED. All that recovery needs is in the trials themselves, so it c
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from typing import Any
 
 import optuna
 from optuna.distributions import FloatDistribution
-from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from vi3nr.ensemble.interface import WORST_SCORE
@@ -25,7 +24,7 @@ from workers.objective import OWN_CURVE, Curve, Objective
 from workers.outcomes import CURVE, FINISHED, WORDS, Asked, Outcome, attempt_of, order_of, outcome_of
 from workers.prior import known_trials, start_with
 from workers.sampler import SurfaceSampler
-from workers.search_policy import make_pruner, make_sampler, pruning_steps
+from workers.search_policy import make_pruner, make_sampler, name_metric, pruning_steps
 from workers.seeds import sampler_seed, trial_seed
 from workers.storage import Fence, FencedOffError, TrialStorage, persistently
 from workers.tours import mean_score
@@ -81,7 +80,7 @@ class FamilySearch:
         self._study = persistently(partial(create, load_if_exists=True))
         storage.fence_off(self._study._study_id, fence)
         self._forget = partial(storage.forget, self._study._study_id)
-        persistently(partial(_name_metric, self._study, f"{objective.metric}; {search_steps} steps"))
+        persistently(partial(name_metric, self._study, f"{objective.metric}; {search_steps} steps"))
         self.ended: str | None = persistently(lambda: self._study.user_attrs).get(ENDED)
         self._live: dict[int, _Live] = {}
         self._waiting: set[int] = set()
@@ -293,10 +292,3 @@ class FamilySearch:
     def _record(self, trial: FrozenTrial) -> Outcome:
         outcome = outcome_of(trial, self._seed)
         return self._outcomes.setdefault(outcome.order, outcome)
-
-
-def _name_metric(study: optuna.Study, name: str) -> None:
-    """What the dashboard calls the score."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)  # the interface may change; the name is only for people
-        study.set_metric_names([name])

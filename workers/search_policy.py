@@ -1,17 +1,20 @@
-"""How the search proposes and prunes: the one place that names Optuna's sampler and pruner."""
+"""How the search proposes and prunes, and what its score is called: where Optuna's sampler and pruner are named."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 
+from optuna import Study
 from optuna.distributions import FloatDistribution
+from optuna.exceptions import ExperimentalWarning
 from optuna.trial import FrozenTrial
 
 from workers.sampler import SurfaceSampler
 from workers.scheduler import segment_length
 from workers.search_pruner import SignalPruner
 
-__all__ = ["make_pruner", "make_sampler", "pruning_steps"]
+__all__ = ["make_pruner", "make_sampler", "name_metric", "pruning_steps"]
 
 CHECKPOINTS = (4, 6)  # of the eight reports: a trial may be pruned at half and at three quarters of the search horizon
 
@@ -42,3 +45,10 @@ def pruning_steps(search_steps: int, signals: int = 1) -> frozenset[int]:
     """
     within = frozenset(k * segment_length(search_steps) for k in CHECKPOINTS) - {search_steps}
     return within | {search_steps * k for k in range(1, signals)}
+
+
+def name_metric(study: Study, name: str) -> None:
+    """What the dashboard calls the score."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)  # the interface may change; the name is only for people
+        study.set_metric_names([name])

@@ -4,29 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
+from counted_hub import trained_seeds
 
 from benchmarks import search_starts
 from benchmarks.paper_store import Store
-from benchmarks.search_hub import Hub
 from vi3nr.guess import start_points
-from vi3nr.signals import image_signal
 
 
 def test_each_start_point_is_trained_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two seeds after one train the second seed alone, and the points keep their order."""
-    signal = image_signal(np.random.default_rng(0).integers(0, 256, (6, 6, 3), dtype=np.uint8))
-    trained: list[int] = []
-
-    class Counted(Hub):
-        def train(self, member):  # type: ignore[no-untyped-def]
-            trained.append(member.seed)
-            return super().train(member)
-
-    monkeypatch.setattr(search_starts, "STEPS", 4)
-    monkeypatch.setattr(search_starts, "picture", lambda name: signal)
-    monkeypatch.setattr(search_starts, "hub_for", lambda *_: Counted(signal, "sine", (2, 64, 64, 64, 64, 3), 4, 2))
+    signal, trained = trained_seeds(monkeypatch, search_starts, "sine")
     store = Store(tmp_path / "starts.json")
     once = search_starts.measure("noise", "sine", "cpu", 1, store)
     assert len(once) == len(start_points("sine", signal))
