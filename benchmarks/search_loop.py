@@ -48,6 +48,7 @@ class Strategy:
     horizon: float = 0.4  # share of the steps
     finalists: int = 3
     seeds: int = 5  # fresh ones that the answer is confirmed with; 0: the best continuation is the answer
+    random_first: int = 10  # trials before TPE and GPSampler learn: Optuna's own number
 
 
 @dataclass(frozen=True)
@@ -69,8 +70,14 @@ STRATEGIES = (
 
 
 def sized(strategy: Strategy, trials: int) -> Strategy:
-    """The strategy with another number of trials, and with that number in its name."""
-    return strategy if trials == strategy.trials else replace(strategy, name=f"{strategy.name} {trials}", trials=trials)
+    """The strategy with another number of trials, and with that number in its name.
+
+    TPE and GPSampler get as large a share of random trials first: at ten of a dozen they would be nothing else.
+    """
+    if trials == strategy.trials:
+        return strategy
+    random_first = round(strategy.random_first * trials / strategy.trials)
+    return replace(strategy, name=f"{strategy.name} {trials}", trials=trials, random_first=random_first)
 
 
 def search(
@@ -155,10 +162,10 @@ def _confirmed(
 def _sampler(strategy: Strategy, seed: int) -> BaseSampler:
     match strategy.sampler:
         case "tpe":
-            return TPESampler(seed=seed)
+            return TPESampler(seed=seed, n_startup_trials=strategy.random_first)
         case "gp":
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ExperimentalWarning)
-                return GPSampler(seed=seed)
+                return GPSampler(seed=seed, n_startup_trials=strategy.random_first)
         case _:
             return RandomSampler(seed=seed)
