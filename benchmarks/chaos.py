@@ -18,7 +18,6 @@ import argparse
 import contextlib
 import json
 import random
-import signal
 import sys
 import tempfile
 import threading
@@ -39,6 +38,7 @@ from service.blobs import BlobStore
 from service.database import make_engine, upgrade
 from service.runner import Runner
 from service.settings import Settings
+from service.stopping import raised_once
 from service.store import Store
 from workers.engine import Engine as Studies
 from workers.pool_local import LocalPool
@@ -205,13 +205,12 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--record", type=Path, help="JSONL file of the rounds")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args(words)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the house is closed on the way out
     played = recorded(given.record, given.seed)
-    databases = given.db or ["sqlite", "postgresql"]
-    for database in databases:
-        stand = {one["round"] for one in played if (one["database"], one["trainer"]) == (database, given.trainer)}
-        missing = [number for number in range(given.rounds) if number not in stand]
-        played += rounds(database, given.trainer, missing, given.seed, given.record)
+    with raised_once():  # the house is closed on the way out
+        for database in given.db or ["sqlite", "postgresql"]:
+            stand = {one["round"] for one in played if (one["database"], one["trainer"]) == (database, given.trainer)}
+            missing = [number for number in range(given.rounds) if number not in stand]
+            played += rounds(database, given.trainer, missing, given.seed, given.record)
     answer = total(played)
     print(json.dumps(answer) if given.json else "\n".join(f"{name}: {value}" for name, value in answer.items()))
     return int(any(answer[name] for name in (*COUNTS, "left_behind")))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +16,23 @@ from service.database import make_engine
 
 settings.register_profile("unhurried", settings.default, deadline=None)  # no test hangs on a machine's speed
 settings.load_profile("unhurried")
+
+# A shell script's `make test &` starts its processes deaf to Ctrl-C; here it means what it means at a terminal.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def process_as_it_was() -> Iterator[None]:
+    """No test leaves other signal handlers or another environment to the one after it: tests then depend on order."""
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM), _environment()
+    yield
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM), _environment()) == before
+
+
+def _environment() -> dict[str, str]:
+    """Without what pytest and, once they are imported or compile, Ray and torch leave there for themselves."""
+    theirs = ("PYTEST_CURRENT_TEST", "RAY_CLIENT_MODE", "TORCHINDUCTOR_", "_TORCHINDUCTOR_")
+    return {name: value for name, value in os.environ.items() if not name.startswith(theirs)}
 
 
 @pytest.fixture(scope="session")
