@@ -48,12 +48,15 @@ class Live:
 
     Args:
         train: trains a member to its ``until``; a hub's, within one of its jobs.
+        width: of the hidden layers.
     """
 
-    def __init__(self, space: SearchSpace, signal: Signal, train: Callable[[Member], Progress]) -> None:
+    def __init__(
+        self, space: SearchSpace, signal: Signal, train: Callable[[Member], Progress], width: int = WIDTH
+    ) -> None:
         self._space, self._signal, self._train = space, signal, train
         self._family = space.plan.family
-        self._widths = Network(WIDTH, HIDDEN_LAYERS).widths(signal.coordinates.shape[1], signal.values.shape[1])
+        self._widths = Network(width, HIDDEN_LAYERS).widths(signal.coordinates.shape[1], signal.values.shape[1])
 
     def start(self, params: Mapping[str, float], seed: int) -> _LiveTraining:
         """A training of these numbers."""
