@@ -47,6 +47,8 @@ class Ranges:
     share_first: tuple[float, float]
 
 
+Signals = Signal | Sequence[Signal]  # one, or several that one config has to serve
+
 # Where to look first, as factors of the habit: sigma_a, rho, bandwidth; and what is added to the share. ``None``: the
 # rho of the theory's own sigma_p.
 _Move = tuple[float, float | None, float, float]
@@ -72,20 +74,41 @@ _WAVES_ON_PICTURES: tuple[_Move, ...] = (
     (1.5, 1.1, 0.85, 0.0),
     (0.65, None, 1.05, 0.0),
 )
-# Bumps on sound: a calmer first layer and livelier hidden ones, which make the high frequencies (docs/search.md).
+# On sound and in more dimensions too little is known of where they lie to have them near each other.
 _BUMPS_ON_SOUND: tuple[_Move, ...] = (
-    (1.6, 2.4, 0.15, 0.0),
-    (1.6, 2.4, 0.07, 0.0),
     (1.0, 1.0, 1.0, 0.0),
-    (2.0, 1.2, 0.1, 0.0),
-    (1.0, None, 0.3, -0.2),
+    (0.85, 1.1, 1.4, 0.05),
+    (1.4, 0.55, 0.8, 0.0),
+    (0.9, 0.9, 0.65, -0.1),
+    (1.0, None, 1.0, -0.1),
+)
+_WAVES_ON_SOUND: tuple[_Move, ...] = (
+    (1.0, 1.0, 1.0, 0.0),
+    (1.6, 0.4, 1.4, 0.3),
+    (0.7, 1.4, 0.85, -0.2),
+    (1.0, 2.5, 0.65, 0.15),
+    (1.4, None, 1.0, 0.0),
+)
+_BUMPS_IN_SPACE: tuple[_Move, ...] = (
+    (1.0, 1.0, 1.0, 0.0),
+    (1.1, None, 1.0, -0.05),
+    (0.65, 0.85, 0.95, 0.1),
+    (0.85, 1.15, 1.1, 0.15),
+    (0.65, 1.15, 1.4, -0.05),
+)
+_WAVES_IN_SPACE: tuple[_Move, ...] = (
+    (1.0, 1.0, 1.0, 0.0),
+    (1.2, 0.65, 1.55, -0.15),
+    (0.6, 0.45, 1.3, -0.05),
+    (1.1, 1.5, 0.7, -0.2),
+    (0.7, None, 0.9, 0.05),
 )
 
 
 @dataclass(frozen=True)
 class _Habit:
-    """What is known of a family: the middle of the good region, and how the bandwidth follows the spectrum, as
-    ``bandwidth * extent**power``, see _extent.
+    """What is known of a family on one kind of signal: the middle of the good region, and how the bandwidth follows the
+    spectrum, as ``bandwidth * extent**power``, see _extent.
     """
 
     sigma_a: float
@@ -93,34 +116,61 @@ class _Habit:
     bandwidth: float
     share_first: float
     share_range: tuple[float, float]
-    bump: bool = False
     power: float = 1.0
     moves: tuple[_Move, ...] = _MOVES
-    pictures: _Habit | None = None  # what is known for these
+
+
+@dataclass(frozen=True)
+class _Ridge:
+    """With one sigma_p for all layers: rho is the geometric mean of what the hidden layers and the first one would
+    have, ``sqrt(product * extent)``, within ``limits`` (1.7 to 3.9 was seen); ``scales`` are the sigma_a to try there,
+    as factors of ``sigma_a``.
+    """
+
+    sigma_a: float
+    product: float
+    limits: tuple[float, float]
+    scales: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """What is known of families of one kind, by the number of a signal's coordinates: one, two, more."""
+
+    sound: _Habit
+    picture: _Habit
+    volume: _Habit
+    ridge: _Ridge
+
+    def habit(self, signals: Signals) -> _Habit:
+        """For such signals."""
+        first = signals if isinstance(signals, Signal) else signals[0]
+        return {1: self.sound, 2: self.picture}.get(first.coordinates.shape[1], self.volume)
 
 
 # On pictures the bandwidth hardly follows the spectrum: over extents from 1.6 to 7 the best answers of searches lay at
 # 5.9 to 6.8 (Gaussian) and 9.3 to 9.9 (sine). Gabor and HOSC: one search of each on one picture, tried on three others.
-_PICTURE_BUMP = _Habit(0.02, 2.5, 6.0, 0.5, (0.0, 0.9), bump=True, power=0.2, moves=_BUMPS_ON_PICTURES)
-_PICTURE_WAVE = _Habit(0.02, 1.0, 7.7, 0.2, (0.0, 0.8), power=0.2, moves=_WAVES_ON_PICTURES)
-_BUMP = _Habit(0.02, 2.5, 1.7, 0.6, (0.0, 0.9), bump=True, pictures=_PICTURE_BUMP)
-_WAVE = _Habit(0.02, 0.5, 2.3, 0.3, (0.0, 0.8), pictures=_PICTURE_WAVE)
-_HABITS = {
-    "gaussian": _BUMP,
-    "sinc": _BUMP,
-    "gabor": replace(_BUMP, pictures=replace(_PICTURE_BUMP, sigma_a=0.04, bandwidth=5.4, share_first=0.45)),
-    "sine": _WAVE,
-    "hosc": replace(_WAVE, pictures=replace(_PICTURE_WAVE, sigma_a=0.03, rho=1.5, bandwidth=6.5, share_first=0.0)),
+_BUMPS = _Kind(
+    sound=_Habit(0.03, 4.0, 4.2, 0.6, (0.0, 0.9), power=0.2, moves=_BUMPS_ON_SOUND),
+    picture=_Habit(0.02, 2.5, 6.0, 0.5, (0.0, 0.9), power=0.2, moves=_BUMPS_ON_PICTURES),
+    volume=_Habit(0.03, 2.2, 1.8, 0.6, (0.0, 0.9), power=0.4, moves=_BUMPS_IN_SPACE),
+    ridge=_Ridge(0.02, 4.25, (2.2, 3.3), (1.0, 0.5, 0.7, 1.5, 2.5)),
+)
+_WAVES = _Kind(
+    sound=_Habit(0.025, 0.8, 36.0, 0.3, (0.0, 0.8), power=0.35, moves=_WAVES_ON_SOUND),
+    picture=_Habit(0.02, 1.0, 7.7, 0.2, (0.0, 0.8), power=0.2, moves=_WAVES_ON_PICTURES),
+    volume=_Habit(0.018, 1.0, 2.0, 0.4, (0.0, 0.8), power=0.4, moves=_WAVES_IN_SPACE),
+    ridge=_Ridge(0.02, 1.15, (2.7, 3.3), (1.0, 0.6, 0.75, 1.5, 2.5)),
+)
+_KINDS = {
+    "gaussian": _BUMPS,
+    "sinc": _BUMPS,
+    "gabor": replace(_BUMPS, picture=replace(_BUMPS.picture, sigma_a=0.04, bandwidth=5.4, share_first=0.45)),
+    "sine": _WAVES,
+    "hosc": replace(_WAVES, picture=replace(_WAVES.picture, sigma_a=0.03, rho=1.5, bandwidth=6.5, share_first=0.0)),
 }
-_PLAIN = _Habit(1.0, 1.0, 2.0, 0.6, (0.0, 0.9))  # tanh, sigmoid, relu: one feature each, so biases must spread them
-
-
-Signals = Signal | Sequence[Signal]  # one, or several that one config has to serve
-
-# With one sigma_p for all layers: rho along the ridge (1.7 to 3.9 was seen), and the factors of sigma_a to try there.
-_Ridge = tuple[tuple[float, float], tuple[float, ...]]
-_BUMP_RIDGE: _Ridge = ((2.2, 3.3), (1.0, 0.5, 0.7, 1.5, 2.5))
-_WAVE_RIDGE: _Ridge = ((2.7, 3.3), (1.0, 0.6, 0.75, 1.5, 2.5))
+# tanh, sigmoid, relu: one feature each, so biases must spread them.
+_PLAIN = _Habit(1.0, 1.0, 2.0, 0.6, (0.0, 0.9))
 
 
 def _extent(signals: Signals) -> float:
@@ -141,26 +191,17 @@ def start_points(
 
     ``parameters`` are the family's besides ``sigma_a``; a formula needs all of its own.
     """
-    habit = _habit(family, signal)
+    habit = _kind(family).habit(signal)
     low, high = habit.share_range
     guess = habit.bandwidth * _extent(signal) ** habit.power
     points = []
-    for scale, ratio, width, shift in _BUMPS_ON_SOUND if _is_bump_on_sound(habit, signal) else habit.moves:
+    for scale, ratio, width, shift in habit.moves:
         sigma_a = habit.sigma_a * (scale if family_of(family).has_scale else 1.0)
         rho = _stable_rho(family, parameters) if ratio is None else habit.rho * ratio
         share = min(max(habit.share_first + shift, low), high)
         bandwidth = guess * width
         points.append(Point(sigma_a, rho * sigma_a, bandwidth * sigma_a / math.sqrt(1 - share), share))
     return tuple(points)
-
-
-def _is_bump_on_sound(habit: _Habit, signals: Signals) -> bool:
-    return habit.bump and _dimensions(signals) == 1
-
-
-def _dimensions(signals: Signals) -> int:
-    first = signals if isinstance(signals, Signal) else signals[0]
-    return int(first.coordinates.shape[1])
 
 
 def one_sigma_p_points(
@@ -176,52 +217,51 @@ def one_sigma_p_points(
     The ridge lies between what the hidden layers and what the first one would have. For bumps and waves it was seen
     at rho 1.7 to 3.9 on every picture, calm or busy, over a decade of ``sigma_a`` (docs/search.md).
     """
-    habit = _HABITS.get(family) or _unmeasured(family)
-    rho = math.sqrt(habit.rho * habit.bandwidth * _extent(signal))
-    (low, high), scales = _BUMP_RIDGE if habit.bump else _WAVE_RIDGE
-    if habit.rho != _PLAIN.rho:
-        rho = min(max(rho, low), high)
-    moves = [(scale, 1.0) for scale in scales]
+    ridge = _kind(family).ridge
+    low, high = ridge.limits
+    rho = min(max(math.sqrt(ridge.product * _extent(signal)), low), high)
+    moves = [(scale, 1.0) for scale in ridge.scales]
     if not (along_scale and family_of(family).has_scale):
         moves = [(1.0, ratio) for ratio in (1.0, 2.0, 0.5, _stable_rho(family, parameters) / rho)]
     points = []
     for scale, ratio in moves:
-        sigma_a = habit.sigma_a * scale
+        sigma_a = ridge.sigma_a * scale
         points.append(Point(sigma_a, rho * ratio * sigma_a, rho * ratio * sigma_a, 0.0))
     return tuple(points)
 
 
 def default_ranges(family: str, signal: Signals, parameters: Mapping[str, float] = MappingProxyType({})) -> Ranges:
     """Where a family's good configs lie for this signal: a decade or so around the guess on each scale."""
-    habit = _habit(family, signal)
+    habit = _kind(family).habit(signal)
     bandwidth = habit.bandwidth * _extent(signal) ** habit.power
     stable = _stable_rho(family, parameters)
     scale = family_of(family).sigma_a_range if family_of(family).has_scale else (habit.sigma_a, habit.sigma_a)
-    on_sound = _is_bump_on_sound(habit, signal)
     return Ranges(
         sigma_a=scale,
-        rho=(min(habit.rho / 4, stable / 2), max(habit.rho * (4 if on_sound else 3), stable * 3)),
-        bandwidth=(bandwidth / (32 if on_sound else 4), bandwidth * 4),
+        rho=(min(habit.rho / 4, stable / 2), max(habit.rho * 3, stable * 3)),
+        bandwidth=(bandwidth / 4, bandwidth * 4),
         share_first=habit.share_range,
     )
 
 
-def _habit(family: str, signals: Signals) -> _Habit:
-    """What was measured for such signals; for the other families a guess from their kind: a bump, a wave, or plain."""
-    habit = _HABITS.get(family) or _unmeasured(family)
-    return habit if habit.pictures is None or _dimensions(signals) != 2 else habit.pictures
-
-
-def _unmeasured(family: str) -> _Habit:
+def _kind(family: str) -> _Kind:
+    """What was measured of a family; for the others a guess from their kind: a bump, a wave, or plain."""
+    if family in _KINDS:
+        return _KINDS[family]
     cls = family_of(family)
     low, high = cls.sigma_a_range
-    sigma_a = cls.customary_sigma_a[0] if cls.has_scale else 1.0
-    kind = _BUMP if cls.even else _WAVE if "omega" in cls.aliases else _PLAIN
-    if kind is _PLAIN:
-        return replace(_PLAIN, sigma_a=sigma_a)
-    sigma_a = min(max(kind.sigma_a, low / 0.6), high / 2.0)
-    pictures = None if kind.pictures is None else replace(kind.pictures, sigma_a=sigma_a)
-    return replace(kind, sigma_a=sigma_a, pictures=pictures)
+    if not cls.even and "omega" not in cls.aliases:
+        plain = replace(_PLAIN, sigma_a=cls.customary_sigma_a[0] if cls.has_scale else 1.0)
+        return _Kind(plain, plain, plain, _Ridge(plain.sigma_a, 2.0, (0.0, math.inf), _WAVES.ridge.scales))
+    kind = _BUMPS if cls.even else _WAVES
+
+    def within(scale: float) -> float:
+        return min(max(scale, low / 0.6), high / 2.0)
+
+    sound, picture, volume = (
+        replace(habit, sigma_a=within(habit.sigma_a)) for habit in (kind.sound, kind.picture, kind.volume)
+    )
+    return _Kind(sound, picture, volume, replace(kind.ridge, sigma_a=within(kind.ridge.sigma_a)))
 
 
 def _stable_rho(family: str, parameters: Mapping[str, float]) -> float:

@@ -110,13 +110,13 @@ def test_every_family_starts_inside_its_own_ranges(family, kind):
 
 
 def test_the_first_layer_follows_the_spectrum():
-    """The guessed bandwidth grows with the frequency of the signal: in proportion for sound, hardly for pictures."""
+    """The guessed bandwidth grows with the frequency of the signal, and far less than that does: on pictures hardly."""
     calm, busy = (start_points("sine", grating(k))[0].sigma_p_first for k in (4, 32))
     assert 1.1 < busy / calm < 1.5
     x = np.linspace(-1, 1, 4096, dtype=np.float32)[:, None]
     low, high = (Signal(x, np.sin(k * x), "sound", (4096,)) for k in (40.0, 320.0))
     bandwidths = [start_points("sine", sound)[0].sigma_p_first for sound in (low, high)]
-    assert bandwidths[1] / bandwidths[0] == pytest.approx(8.0, rel=0.1)
+    assert bandwidths[1] / bandwidths[0] == pytest.approx(8.0**0.35, rel=0.05)
 
 
 def test_the_spectrum_is_taken_once_for_all_start_points(monkeypatch: pytest.MonkeyPatch):
