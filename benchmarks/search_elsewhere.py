@@ -20,75 +20,28 @@ import argparse
 import json
 import sys
 import zlib
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
-import trimesh
-from scipy.io import wavfile
 
 from benchmarks.paper_store import Row, Store
-from benchmarks.photographs import photograph
 from benchmarks.search_hub import Hub
 from benchmarks.search_landscape import DATA, HIDDEN_LAYERS, TRUE_SEEDS
 from benchmarks.search_loop import OURS, STRATEGIES, Strategy, search, sized
 from benchmarks.search_trainings import Live
 from benchmarks.signals import STEPS, WIDTH
-from benchmarks.signals_data import POINTS, SHARED, SIDE, VOLUME_SIDE
+from benchmarks.signals_data import PICTURES, at_hand, signal_of
 from vi3nr.activations import family_of
 from vi3nr.ensemble.interface import Member
-from vi3nr.shapes import shape_signal
 from vi3nr.signals import Signal
 from workers.arms import customary_arms
 from workers.plan import FamilyPlan, Network
 from workers.search_space import SearchSpace
 from workers.statistics import mean_interval
 
-PICTURES = ("rocket", "immunohistochemistry", "retina")
-CLIPS = {  # file, first second, samples
-    "bach, later": ("audio/gt_bach.wav", 5.0, 8192),
-    "speakers, later": ("audio/gt_twospeakers.wav", 2.4, 12_288),
-}
-KNIGHT = SHARED / "meshes" / "decimated-knight_libigl.off"
-SIGNALS = (*PICTURES, *CLIPS, "knight", "gyroid")
+SIGNALS = (*PICTURES, "bach, later", "speakers, later", "knight", "gyroid")
 REPORT = 5  # steps between two moments at which trainings begin and end
-
-
-def at_hand() -> list[str]:
-    """The signals whose file is here; the pictures come with scikit-image, the gyroid from its formula."""
-    files = {name: SHARED / file for name, (file, _, _) in CLIPS.items()} | {"knight": KNIGHT}
-    return [name for name in SIGNALS if name not in files or files[name].exists()]
-
-
-@cache
-def signal_of(name: str) -> Signal:
-    """A signal of 6,400 to 12,288 points."""
-    if name in PICTURES:
-        return photograph(name, SIDE)
-    if name in CLIPS:
-        file, second, samples = CLIPS[name]
-        rate, wave = wavfile.read(SHARED / file)
-        begin = round(second * rate)
-        return _sound(wave.reshape(len(wave), -1).mean(axis=1, dtype=np.float64)[begin : begin + samples])
-    if name == "knight":
-        mesh = trimesh.load_mesh(KNIGHT)
-        return shape_signal(np.asarray(mesh.vertices), np.asarray(mesh.faces), points=POINTS)
-    return _gyroid(VOLUME_SIDE)
-
-
-def _sound(wave: np.ndarray) -> Signal:
-    x = np.linspace(-1.0, 1.0, len(wave), dtype=np.float32)[:, None]
-    return Signal(x, (wave / np.abs(wave).max())[:, None].astype(np.float32), "sound", (len(wave),))
-
-
-def _gyroid(side: int) -> Signal:
-    """Two and a half periods along each axis, clipped, so that there are edges."""
-    axis = np.linspace(-1.0, 1.0, side)
-    z, y, x = np.meshgrid(axis, axis, axis, indexing="ij")
-    k = 2.5 * np.pi
-    level = np.sin(k * x) * np.cos(k * y) + np.sin(k * y) * np.cos(k * z) + np.sin(k * z) * np.cos(k * x)
-    coordinates = np.stack([x, y, z], axis=-1).reshape(-1, 3).astype(np.float32)
-    return Signal(coordinates, np.clip(level, -1.0, 1.0).reshape(-1, 1).astype(np.float32), "array", (side,) * 3)
 
 
 def widths_of(signal: Signal) -> tuple[int, ...]:
@@ -188,7 +141,7 @@ def show(rows: list[dict[str, Any]], gains: dict[str, dict[str, float]]) -> None
 def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--signals", nargs="+", choices=SIGNALS, default=at_hand())
+    parser.add_argument("--signals", nargs="+", choices=SIGNALS, default=[name for name in SIGNALS if at_hand(name)])
     parser.add_argument("--families", nargs="+", default=["gaussian", "sine"])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--trials", type=int, default=OURS.trials)
