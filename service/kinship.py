@@ -1,19 +1,19 @@
 """Which studies are the same and which are alike: the same request on the same data is answered once, a like one is
-a place to start from.
+a place to start from, and of one with another network or training the best points are worth a try.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
 from service.plans import DEFAULT_HORIZON
 from service.records import Study
-from workers.plan import FamilyPlan, StudyPlan
+from workers.plan import StudyPlan
 
 __all__ = ["MOST_KIN", "fingerprint", "kinship", "with_prior"]
 
@@ -35,17 +35,22 @@ def kinship(request: Mapping[str, Any]) -> str:
     return _digest({**{key: request[key] for key in SHARED}, **also})
 
 
-def with_prior(plan: StudyPlan, request: Mapping[str, Any], kin: Iterable[Study]) -> StudyPlan:
-    """The plan, each of whose families starts from the studies in ``kin`` that searched the same axes of it."""
+def with_prior(
+    plan: StudyPlan, request: Mapping[str, Any], kin: Sequence[Study], others: Sequence[Study] = ()
+) -> StudyPlan:
+    """The plan, each of whose families starts from the studies in ``kin`` that searched the same axes of it; where
+    there is none, from the best points of the first such one of ``others``, on the same data.
+    """
     families = []
     for family, asked in zip(plan.families, request["activations"], strict=True):
-        alike = [study.id for study in kin if any(_axes(asked) == _axes(one) for one in study.request["activations"])]
-        families.append(_starting_from(family, alike[:MOST_KIN]))
+        prior = _same_axes(asked, kin)[:MOST_KIN]
+        hints = [] if prior else _same_axes(asked, others)
+        families.append(replace(family, prior=tuple(prior), hint=hints[0] if hints else None))
     return replace(plan, families=tuple(families))
 
 
-def _starting_from(family: FamilyPlan, studies: list[str]) -> FamilyPlan:
-    return replace(family, prior=tuple(studies))
+def _same_axes(asked: Mapping[str, Any], studies: Iterable[Study]) -> list[str]:
+    return [study.id for study in studies if any(_axes(asked) == _axes(one) for one in study.request["activations"])]
 
 
 def _axes(activation: Mapping[str, Any]) -> str:

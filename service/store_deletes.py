@@ -47,7 +47,8 @@ def study(session: Session, study_id: str) -> Literal["deleted", "unfinished", "
     if StudyState(row.state) in HELD:
         return "unfinished"
     going_on = session.scalars(select(StudyRow.plan).where(StudyRow.state.not_in(FINISHED)))
-    if any(study_id in family.get("prior", ()) for plan in going_on for family in plan["families"]):
+    starts = [family for plan in going_on for family in plan["families"]]
+    if any(study_id in (*family.get("prior", ()), family.get("hint")) for family in starts):
         return "needed"
     _trials(session, [optuna_name(study_id, family["family"]) for family in row.plan["families"]])
     for child in (RunRow, IdempotencyRow, WebhookRow):

@@ -48,6 +48,7 @@ class FamilyPlan:
     output_scale: Axis = None  # sigma_p of the output over that of the hidden layers
     sigma_p_growth: Axis = None  # of the hidden layers' sigma_p, from one to the next
     prior: tuple[str, ...] = ()  # studies whose trials of this family, with the same axes, are known from the start
+    hint: str | None = None  # a study whose best points are tried first, though its scores say nothing here
 
 
 @dataclass(frozen=True)

@@ -126,12 +126,30 @@ def test_what_a_study_starts_from_stays_until_that_one_has_ended(
 def test_what_cannot_be_compared_is_not_started_from(
     client: TestClient, dataset_id: str, store: Store, change: dict[str, Any]
 ) -> None:
-    """Another recipe, network, objective, horizon, family or set of axes: no prior. Nor where it is not wanted."""
-    completed(client, store, dataset_id)
+    """Another recipe, network, objective, horizon, family or set of axes: no prior. Nor where it is not wanted. Where
+    the axes are the same, the best points of the newest such study are tried first.
+    """
+    completed(client, store, dataset_id, search={"seed": 3})
+    known = completed(client, store, dataset_id)
     answer = asked(client, dataset_id, **change)
     claim = store.claim("runner", 100.0, only=answer.json()["id"])
     assert claim is not None
-    assert claim.plan.families[0].prior == ()
+    (family,) = claim.plan.families
+    assert family.prior == ()
+    hinted = not change.keys() & {"activations", "reuse"}
+    assert family.hint == (known if hinted else None)
+    assert any(known in warning for warning in answer.json()["warnings"]) == hinted
+    assert client.delete(f"/v1/studies/{known}").status_code == (409 if hinted else 204)
+
+
+def test_what_can_be_compared_comes_before_what_cannot(client: TestClient, dataset_id: str, store: Store) -> None:
+    """A like study's trials are known; a newer one's with another network is then no hint."""
+    like = completed(client, store, dataset_id)
+    completed(client, store, dataset_id, network={"width": 32})
+    study_id = asked(client, dataset_id, search={"seed": 5}).json()["id"]
+    claim = store.claim("runner", 100.0, only=study_id)
+    assert claim is not None
+    assert (claim.plan.families[0].prior, claim.plan.families[0].hint) == ((like,), None)
 
 
 def test_marks_ignore_the_order_of_words_and_what_does_not_change_the_answer() -> None:

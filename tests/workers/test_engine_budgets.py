@@ -10,6 +10,7 @@ from fake_pool import FakePool, landscape
 from optuna.trial import TrialState
 from small_study import PLAN, Record, assert_whole, counted, drive, plan, small_signal, trials_of
 
+from vi3nr.ensemble.interface import Recipe
 from workers.engine import Engine
 from workers.events import StudyProgressed
 from workers.plan import BiasChoice, Budget, FamilyPlan
@@ -123,3 +124,20 @@ def test_a_wall_clock_budget_counts_from_the_first_start_and_holds_after_a_resta
     result = record.results["wall"]
     assert result.search_ended_by == "seconds"
     assert result.families[0].trials == len(counted(storage, "wall")) < 10
+
+
+def test_the_best_points_of_another_training_are_tried_first(storage):
+    """A study with a hint begins at the two best points of that one's search, and has as many start points as ever."""
+    before = plan("shorter", trials=12)
+    engine = Engine(FakePool((1,)), storage)
+    engine.add(before, SIGNAL, [], lease=1)
+    drive(engine, Record())
+    ended = counted(storage, before.study_id)
+    best = sorted((one for one in ended if one.state == TrialState.COMPLETE), key=lambda trial: -trial.value)
+    usual = [trial.params for trial in ended[:5]]
+    asked = plan("longer", (FamilyPlan("gaussian", hint="shorter"),), recipe=Recipe(400))
+    engine.add(asked, SIGNAL, [], lease=1)
+    drive(engine, Record())
+    tried = [trial.params for trial in counted(storage, asked.study_id)]
+    assert tried[:2] == [trial.params for trial in best[:2]]
+    assert tried[2:4] == [point for point in usual if point not in tried[:2]][:2]
