@@ -78,10 +78,10 @@ _WAVES_ON_PICTURES: tuple[_Move, ...] = (
 # On sound and in more dimensions too little is known of where they lie to have them near each other.
 _BUMPS_ON_SOUND: tuple[_Move, ...] = (
     (1.0, 1.0, 1.0, 0.0),
-    (0.85, 1.1, 1.4, 0.05),
-    (1.4, 0.55, 0.8, 0.0),
-    (0.9, 0.9, 0.65, -0.1),
-    (1.0, None, 1.0, -0.1),
+    (0.75, 0.9, 1.3, 0.07),
+    (1.6, 1.3, 0.75, -0.08),
+    (1.1, 1.2, 1.05, -0.18),
+    (1.0, None, 1.1, -0.1),
 )
 _WAVES_ON_SOUND: tuple[_Move, ...] = (
     (1.0, 1.0, 1.0, 0.0),
@@ -152,7 +152,7 @@ class _Kind:
 # On pictures the bandwidth hardly follows the spectrum: over extents from 1.6 to 7 the best answers of searches lay at
 # 5.9 to 6.8 (Gaussian) and 9.3 to 9.9 (sine). Gabor and HOSC: one search of each on one picture, tried on three others.
 _BUMPS = _Kind(
-    sound=_Habit(0.03, 4.0, 4.2, 0.6, (0.0, 0.9), power=0.2, moves=_BUMPS_ON_SOUND),
+    sound=_Habit(0.028, 4.5, 5.8, 0.58, (0.0, 0.9), power=0.1, moves=_BUMPS_ON_SOUND),
     picture=_Habit(0.02, 2.5, 6.0, 0.5, (0.0, 0.9), power=0.2, moves=_BUMPS_ON_PICTURES),
     volume=_Habit(0.03, 2.2, 1.8, 0.6, (0.0, 0.9), power=0.4, moves=_BUMPS_IN_SPACE),
     ridge=_Ridge(0.02, 4.25, (2.2, 3.3), (1.0, 0.5, 0.7, 1.5, 2.5)),
