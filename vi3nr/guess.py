@@ -150,7 +150,7 @@ class _Kind:
 
 
 # On pictures the bandwidth hardly follows the spectrum: over extents from 1.6 to 7 the best answers of searches lay at
-# 5.9 to 6.8 (Gaussian) and 9.3 to 9.9 (sine). Gabor and HOSC: one search of each on one picture, tried on three others.
+# 5.9 to 6.8 (Gaussian) and 9.3 to 9.9 (sine). Gabor and HOSC: one search of each on one picture, tried on three others. FINER: random configs on two pictures.
 _BUMPS = _Kind(
     sound=_Habit(0.028, 4.5, 5.8, 0.58, (0.0, 0.9), power=0.1, moves=_BUMPS_ON_SOUND),
     picture=_Habit(0.02, 2.5, 6.0, 0.5, (0.0, 0.9), power=0.2, moves=_BUMPS_ON_PICTURES),
@@ -168,6 +168,7 @@ _KINDS = {
     "sinc": _BUMPS,
     "gabor": replace(_BUMPS, picture=replace(_BUMPS.picture, sigma_a=0.04, bandwidth=5.4, share_first=0.45)),
     "sine": _WAVES,
+    "finer": replace(_WAVES, picture=replace(_WAVES.picture, bandwidth=5.8)),
     "hosc": replace(_WAVES, picture=replace(_WAVES.picture, sigma_a=0.03, rho=1.5, bandwidth=6.5, share_first=0.0)),
 }
 # tanh, sigmoid, relu: one feature each, so biases must spread them.
