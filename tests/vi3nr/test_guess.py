@@ -87,7 +87,7 @@ def test_a_constant_signal_has_no_spectrum():
 
 
 @pytest.mark.parametrize("family", sorted(families()))
-@pytest.mark.parametrize("kind", ["image", "sound"])
+@pytest.mark.parametrize("kind", ["image", "sound", "volume"])
 def test_every_family_starts_inside_its_own_ranges(family, kind):
     """Each start point, in the search's axes, lies within the default ranges of the same signal."""
     values = np.random.default_rng(2).random((16, 16, 3))
@@ -95,6 +95,9 @@ def test_every_family_starts_inside_its_own_ranges(family, kind):
     if kind == "sound":
         x = np.linspace(-1, 1, 256, dtype=np.float32)[:, None]
         signal = Signal(x, values[..., :1].reshape(-1, 1).astype(np.float32), "sound", (256,))
+    if kind == "volume":
+        x = np.stack(np.meshgrid(*[np.linspace(-1, 1, 8)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+        signal = Signal(x.astype(np.float32), values.reshape(-1, 1)[:512].astype(np.float32), "array", (8, 8, 8))
     ranges = default_ranges(family, signal)
     points = start_points(family, signal)
     assert len(points) >= 3
