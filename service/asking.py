@@ -60,8 +60,7 @@ def _prior_notes(plan: StudyPlan) -> list[str]:
         if family.prior
     ]
     return told + [
-        f"The search of {family.family} first tries the best points of {family.hint}, on the same data with another "
-        "network, training, objective or horizon."
+        f"The search of {family.family} first tries the best points of {family.hint}, another study on the same data."
         for family in plan.families
         if family.hint
     ]

@@ -39,8 +39,11 @@ def with_prior(
     plan: StudyPlan, request: Mapping[str, Any], kin: Sequence[Study], others: Sequence[Study] = ()
 ) -> StudyPlan:
     """The plan, each of whose families starts from the studies in ``kin`` that searched the same axes of it; where
-    there is none, from the best points of the first such one of ``others``, on the same data.
+    there is none, from the best points of the first such one of ``others``, on the same data, that searched on no
+    signal which is held out now.
     """
+    held_out = request.get("held_out_signals", 0)
+    others = [study for study in others if study.request.get("held_out_signals", 0) >= held_out]
     families = []
     for family, asked in zip(plan.families, request["activations"], strict=True):
         prior = _same_axes(asked, kin)[:MOST_KIN]

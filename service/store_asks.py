@@ -7,7 +7,7 @@ nor make two studies of one Idempotency-Key or of one request. What a request re
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import delete, func, select, text
@@ -123,9 +123,23 @@ def ask(session: Session, request: Request, terms: Terms) -> Study:
     if not _keep(session, DatasetRow.id, request.dataset_id):
         raise UnknownDatasetError
     _check_quotas(session, terms)
-    study = add(session, request.plan, request.dataset_id, request.asked, request.warnings, request.marks, terms.owner)
+    plan = _without_what_is_gone(session, request.plan)
+    study = add(session, plan, request.dataset_id, request.asked, request.warnings, request.marks, terms.owner)
     _attach(session, study.id, terms)
     return study
+
+
+def _without_what_is_gone(session: Session, plan: StudyPlan) -> StudyPlan:
+    """The plan without studies to start from that were deleted since they were looked up; the others stay."""
+
+    def there(study_id: str | None) -> bool:
+        return study_id is not None and _keep(session, StudyRow.id, study_id)
+
+    families = [
+        replace(one, prior=tuple(filter(there, one.prior)), hint=one.hint if there(one.hint) else None)
+        for one in plan.families
+    ]
+    return replace(plan, families=tuple(families))
 
 
 def join(session: Session, study_id: str, terms: Terms) -> bool:

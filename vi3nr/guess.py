@@ -177,8 +177,8 @@ _PLAIN = _Habit(1.0, 1.0, 2.0, 0.6, (0.0, 0.9))
 
 
 def _extent(signals: Signals) -> float:
-    """What the bandwidth follows, with the habit's power: for sound 0.35 times the extent of 95 % of the energy; for all
-    else the square root of that of 80 %. Of several signals the geometric mean.
+    """What the bandwidth follows, with the habit's power: for sound 0.35 times the extent of 95 % of the energy; for
+    all else the square root of that of 80 %. Of several signals the geometric mean.
     """
     if not isinstance(signals, Signal):
         return math.exp(sum(math.log(_extent(signal)) for signal in signals) / len(signals))

@@ -39,11 +39,15 @@ def known_trials(
 
 
 def start_with(
-    known: Sequence[FrozenTrial], start: Sequence[Mapping[str, float]], distributions: Mapping[str, FloatDistribution]
+    known: Sequence[FrozenTrial],
+    start: Sequence[Mapping[str, float]],
+    distributions: Mapping[str, FloatDistribution],
+    usual_kept: int = 0,
 ) -> tuple[Mapping[str, float], ...]:
     """The best known points in front of the usual start points, which give way for them; as many as those, each once.
 
     A point that was tried several times counts with its mean. What lies outside the ranges of this search is not tried.
+    So many of the usual ones are kept in any case.
     """
     tried: dict[str, list[FrozenTrial]] = {}
     for one in known:
@@ -52,7 +56,7 @@ def start_with(
     best = sorted(tried.values(), key=lambda alike: -fmean(one.value or 0.0 for one in alike))[:TRIED_AGAIN]
     points = {_place(alike[0].params, distributions): alike[0].params for alike in best}
     usual = (point for point in start if _place(point, distributions) not in points)
-    return (*points.values(), *usual)[: max(len(start), len(best))]
+    return (*points.values(), *usual)[: max(len(start), len(best) + usual_kept)]
 
 
 def _place(params: Mapping[str, float], distributions: Mapping[str, FloatDistribution]) -> str:

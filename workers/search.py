@@ -60,18 +60,21 @@ class FamilySearch:
         lease: int,
         signals: int = 1,
         prior: Sequence[str] = (),
+        hint: str | None = None,
         fence: Fence | None = None,
     ) -> None:
         """Open or create the study ``name`` and recover what other leases left running.
 
         ``steps`` are those of the full training, of which ``search_steps`` are trained here on each of so many
         ``signals``; ``prior`` names like searches: their best trials are tried first, and all of them are known to the
-        sampler. Nothing is written once ``fence`` says that the lease is lost: FencedOffError then, from every method
-        that writes.
+        sampler; of ``hint`` the best trials are tried, beside the first of ``start``, and no more is known. Nothing is
+        written once ``fence`` says that the lease is lost: FencedOffError then, from every method that writes.
         """
         self._family, self._distributions = family, dict(distributions)
-        self._known, self._prior = tuple(prior), known_trials(storage, prior, self._distributions)
-        self._start = start_with(self._prior, start, self._distributions)
+        hints = () if hint is None else (hint,)
+        self._known, self._prior = (*prior, *hints), known_trials(storage, prior, self._distributions)
+        hinted = start_with(known_trials(storage, hints, self._distributions), start, self._distributions, usual_kept=1)
+        self._start = start_with(self._prior, hinted, self._distributions)
         self._objective, self._steps, self._seed, self._lease = objective, steps, seed, lease
         self._search_steps, self._signals, self._decibel = search_steps, signals, objective.in_units(1.0, steps)
         self._checkpoints = pruning_steps(search_steps, signals)

@@ -15,7 +15,6 @@ from workers.exhibits import Exhibit
 from workers.family import PHASES, FamilyProgram
 from workers.jobs import Job, Setting
 from workers.plan import FamilyPlan, StudyPlan
-from workers.prior import known_trials, start_with
 from workers.race import BY_CLOCK, Spent, exhausted, next_family
 from workers.result import ProgressNote, StudyResult
 from workers.search import FamilySearch
@@ -220,15 +219,13 @@ def _family_program(
         plan.study_id, family.family, signal_keys, len(fitted), widths, plan.training, plan.objective, points
     )  # fmt: skip
     space = SearchSpace.for_family(family, fitted)
-    axes = space.distributions()
-    hints = [optuna_study_name(family.hint, family.family)] if family.hint else []
     moment = sum(signal.input_second_moment for signal in fitted) / len(fitted)
     search = FamilySearch(
         storage,
         optuna_study_name(plan.study_id, family.family),
         family.family,
-        axes,
-        start_with(known_trials(storage, hints, axes), space.start(fitted), axes),
+        space.distributions(),
+        space.start(fitted),
         objective=plan.objective,
         search_steps=plan.search_steps,
         steps=plan.recipe.steps,
@@ -237,6 +234,7 @@ def _family_program(
         fence=fence,
         signals=len(fitted),
         prior=[optuna_study_name(study, family.family) for study in family.prior],
+        hint=optuna_study_name(family.hint, family.family) if family.hint else None,
     )
     trials = TrialPhase(
         setting,

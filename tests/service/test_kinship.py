@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from starlette.testclient import TestClient
 from studies_to_store import plan, result
 
 from service.database import make_engine
-from service.kinship import MOST_KIN, fingerprint, kinship
+from service.kinship import MOST_KIN, fingerprint, kinship, with_prior
 from service.settings import Settings
 from service.store import Store, new_id
 from service.store_asks import Terms
@@ -140,6 +141,38 @@ def test_what_cannot_be_compared_is_not_started_from(
     assert family.hint == (known if hinted else None)
     assert any(known in warning for warning in answer.json()["warnings"]) == hinted
     assert client.delete(f"/v1/studies/{known}").status_code == (409 if hinted else 204)
+
+
+def test_a_study_that_searched_on_what_is_held_out_now_is_no_hint(dataset_id: str, store: Store) -> None:
+    """Its best points were chosen on that signal too; one that held out as many is one."""
+    families = [{"family": one.family} for one in plan(new_id()).families]
+    request = {"activations": families, "held_out_signals": 1}
+    others = []
+    for held_out in (0, 1):
+        study_id = new_id()
+        asked_for = {**request, "held_out_signals": held_out}
+        others.append(
+            store.add_study(
+                plan=plan(study_id), dataset_id=dataset_id, request=asked_for, fingerprint=study_id, kinship=""
+            )
+        )
+    assert with_prior(plan(new_id()), request, [], others).families[0].hint == others[1].id
+    assert with_prior(plan(new_id()), request, [], others[:1]).families[0].hint is None
+
+
+def test_what_was_deleted_since_it_was_looked_up_is_not_started_from(dataset_id: str, store: Store) -> None:
+    """The study is queued without it."""
+    kept = new_id()
+    store.add_study(plan=plan(kept), dataset_id=dataset_id, request={}, fingerprint="f", kinship="k")
+    study_id = new_id()
+    asked_for = plan(study_id)
+    family = replace(asked_for.families[0], prior=(kept, "gone"), hint="gone too")
+    store.add_study(
+        plan=replace(asked_for, families=(family,)), dataset_id=dataset_id, request={}, fingerprint="g", kinship="k"
+    )
+    claim = store.claim("runner", 100.0, only=study_id)
+    assert claim is not None
+    assert (claim.plan.families[0].prior, claim.plan.families[0].hint) == ((kept,), None)
 
 
 def test_what_can_be_compared_comes_before_what_cannot(client: TestClient, dataset_id: str, store: Store) -> None:

@@ -67,6 +67,16 @@ def test_a_point_is_tried_once_however_often_it_is_known(storage):
     assert [(params["x"], params["y"]) for params in start] == [(1.0, 0.5), (7.0, 0.2), (3.0, 0.5)]
 
 
+def test_the_first_usual_point_is_kept_where_that_is_asked_for(storage):
+    """Where there is but one, it comes after the best known ones instead of giving way."""
+    older(storage, "alike")
+    known = known_trials(storage, ["alike"], AXES)
+    assert [params["x"] for params in start_with(known, START[:1], AXES)] == [6.0, 7.0]
+    assert [params["x"] for params in start_with(known, START[:1], AXES, usual_kept=1)] == [6.0, 7.0, 1.0]
+    assert [params["x"] for params in start_with(known, START, AXES, usual_kept=1)] == [6.0, 7.0, 1.0]
+    assert start_with((), START, AXES, usual_kept=1) == START
+
+
 def test_what_lies_outside_the_ranges_asked_for_is_not_tried(storage):
     """A narrower search starts from the best known points within it."""
     older(storage, "alike")
