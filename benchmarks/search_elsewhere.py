@@ -1,4 +1,4 @@
-"""Is the search as good on signals that nothing was chosen on? ``python -m benchmarks.search_elsewhere``.
+"""Is the search as good on other signals than those it was made with? ``python -m benchmarks.search_elsewhere``.
 
     python -m benchmarks.search_elsewhere [--signals ...] [--families gaussian sine] [--seeds 3] [--trials 24]
                                           [--stored] [--json]
@@ -7,8 +7,9 @@ Our start points and sampler were chosen with a look at eight photographs, a vol
 shapes. Here are three other pictures (80x80 RGB), two other clips of sound (8,192 and 12,288 samples), another shape
 (12,288 distances) and another volume (20^3), in the setting of ``benchmarks.signals``: width 32, 3 hidden layers, 250
 full-batch Adam steps. Ours searches its own full space; ``strategies`` of ``benchmarks.search`` search the same box
-with as many member steps. What each finds is trained from three fixed seeds, and so is every usual initialisation.
-PSNR in dB; ``ours`` less each other, the mean over the seeds, and over the rows with a 95 % interval.
+with as many member steps. What each finds is trained from three fixed seeds, and so is every usual initialisation at
+its customary scale. PSNR in dB; ``ours`` less each other, the mean over the seeds, and over the rows with a 95 %
+interval.
 
 Every cell is stored in ``benchmarks/data/search/elsewhere.json`` when it is done. Signals whose file
 (../shared/data) is not at hand are left out.

@@ -5,9 +5,9 @@
 
 Configs spread evenly (Sobol) over the default ranges of the search, and the start points, trained once each from the
 same seed: 3 hidden layers, full-batch Adam at the family's rate. Told of each signal and family: the PSNR of the start
-points and of the random ones (median, 90 %, best), and of the ten best the median and the range from 10 to 90 % along
-each axis. Stored config by config in ``benchmarks/data/search/regions.json``; the random ones there were drawn from
-the ranges of the version before.
+points and of the random ones (median, 90 %, best), and of the ten best random ones the median and the range from 10 to
+90 % along each axis. Stored config by config in ``benchmarks/data/search/regions.json``; most of the random ones there
+were drawn from the ranges that the rules before them had made.
 """
 
 from __future__ import annotations
@@ -69,10 +69,11 @@ def summary(row: str, rows: dict[str, Row]) -> str:
     if not kept:
         return ""
     starts = " ".join(f"{value['psnr']:.1f}" for which, value in kept.items() if which.startswith("start")) or "none"
-    scores = [value["psnr"] for which, value in kept.items() if not which.startswith("start")]
+    drawn = [value for which, value in kept.items() if not which.startswith("start")]
+    scores = [value["psnr"] for value in drawn]
     median, high, best = np.quantile(scores, [0.5, 0.9, 1.0])
     lines = [f"{row}: start points {starts}; {len(scores)} random {median:.1f} (90 % {high:.1f}, best {best:.1f})"]
-    leaders = sorted(kept.values(), key=lambda value: -value["psnr"])[:BEST]
+    leaders = sorted(drawn, key=lambda value: -value["psnr"])[:BEST]
     for axis in leaders[0]["params"]:
         low, middle, high = np.quantile([value["params"][axis] for value in leaders], [0.1, 0.5, 0.9])
         lines.append(f"    {axis:24s} {middle:.3g} ({low:.3g} to {high:.3g})")

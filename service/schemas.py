@@ -279,5 +279,6 @@ class StudyRequest(Request):
     reuse: bool = Field(
         default=True,
         description="answer with the study that was asked for in the same words, if there is one, and let a new one "
-        "start from the trials of studies like it; false: begin anew",
+        "start from the trials of studies like it, or from the best points of another one on the same data; false: "
+        "begin anew",
     )
