@@ -39,9 +39,9 @@ from benchmarks.photographs import photograph, photographs
 from benchmarks.search_ablation import VARIANTS, searched
 from benchmarks.search_defaults import defaults_row, quick_row
 from benchmarks.search_hub import DEVICES, Hub
-from benchmarks.search_landscape import CELLS, DATA, SIDE, STEPS, TRUE_SEEDS, Landscape, hub_for
+from benchmarks.search_landscape import CELLS, DATA, SIDE, STEPS, Landscape, hub_for
 from benchmarks.search_loop import OURS, STRATEGIES, Strategy, search, sized
-from benchmarks.search_trainings import Live, plane_space
+from benchmarks.search_trainings import Live, found_row, plane_space
 from vi3nr.signals import Signal
 
 GRID = ("kodim05", "kodim20", "kodim23")  # pictures with a stored grid
@@ -87,12 +87,7 @@ def measure(cell: Search, most_steps: float, hub: Hub) -> Row:
         cell.strategy, cell.family, space.distributions(), start, live.start,
         steps=STEPS, seed=cell.seed, most_steps=most_steps,
     )  # fmt: skip
-    true = [live.start(found.params, seed).to(STEPS) for seed in TRUE_SEEDS]
-    return {
-        "true_db": [round(value, 2) for value in true],
-        "steps": found.steps, "confirm_steps": found.confirm_steps, "trials": found.trials, "pruned": found.pruned,
-        "params": {name: float(f"{value:.5g}") for name, value in found.params.items()},
-    }  # fmt: skip
+    return found_row(found, live, STEPS)
 
 
 def searches(

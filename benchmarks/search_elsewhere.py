@@ -30,7 +30,7 @@ from benchmarks.paper_store import Row, Store
 from benchmarks.search_hub import Hub
 from benchmarks.search_landscape import DATA, HIDDEN_LAYERS, TRUE_SEEDS
 from benchmarks.search_loop import OURS, STRATEGIES, Strategy, search, sized
-from benchmarks.search_trainings import Live
+from benchmarks.search_trainings import Live, found_row
 from benchmarks.signals import STEPS, WIDTH
 from benchmarks.signals_data import PICTURES, at_hand, signal_of
 from vi3nr.activations import family_of
@@ -67,11 +67,7 @@ def found_by(strategy: Strategy, name: str, family: str, seed: int, most_steps: 
             strategy, family, space.distributions(), space.start(signal), live.start,
             steps=STEPS, seed=own_seed(name, family, seed), most_steps=most_steps,
         )  # fmt: skip
-        return {
-            "true_db": [round(live.start(found.params, fixed).to(STEPS), 2) for fixed in TRUE_SEEDS],
-            "steps": found.steps, "confirm_steps": found.confirm_steps, "trials": found.trials, "pruned": found.pruned,
-            "params": {axis: float(f"{value:.5g}") for axis, value in found.params.items()},
-        }  # fmt: skip
+        return found_row(found, live, STEPS)
 
     (row,) = hub.run([job])
     return row

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from benchmarks.paper_store import Row
 from benchmarks.search_landscape import (
     CELLS,
     GRID_SEED,
@@ -14,9 +15,11 @@ from benchmarks.search_landscape import (
     REPORT,
     SIGMA_A,
     SIGMA_P,
+    TRUE_SEEDS,
     WIDTH,
     Landscape,
 )
+from benchmarks.search_loop import Found
 from vi3nr.activations import family_of
 from vi3nr.ensemble.interface import WORST_SCORE, Member, Progress
 from vi3nr.signals import Signal
@@ -25,7 +28,7 @@ from workers.axes import SIGMA_P as AXIS_P
 from workers.plan import BiasChoice, FamilyPlan, Network, Range
 from workers.search_space import SearchSpace
 
-__all__ = ["Live", "Replay", "plane_space"]
+__all__ = ["Live", "Replay", "found_row", "plane_space"]
 
 NOISE = 0.25  # dB between seeds of one config (DESIGN: 0.05 to 0.5)
 SHIVER = 0.08  # dB between neighbouring points of one curve
@@ -71,6 +74,15 @@ class Live:
         except (ValueError, ArithmeticError):
             return _LiveTraining(self._train, None)  # no variance is left to the weights: the worst, as in the service
         return _LiveTraining(self._train, Member("live", config, seed, family_of(self._family).learning_rate, 0))
+
+
+def found_row(found: Found, live: Live, steps: int) -> Row:
+    """What a search came to, for a store: the config, its PSNR from the fixed seeds, and what it cost."""
+    return {
+        "true_db": [round(live.start(found.params, seed).to(steps), 2) for seed in TRUE_SEEDS],
+        "steps": found.steps, "confirm_steps": found.confirm_steps, "trials": found.trials, "pruned": found.pruned,
+        "params": {name: float(f"{value:.5g}") for name, value in found.params.items()},
+    }  # fmt: skip
 
 
 class _LiveTraining:

@@ -87,7 +87,7 @@ class Handler(BaseHTTPRequestHandler):
         self.endless(302, Location="/config")
 
     def log_message(self, *_: object) -> None:
-        pass
+        """Nothing is printed for a request."""
 
 
 @pytest.fixture(scope="module")

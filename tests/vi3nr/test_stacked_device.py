@@ -58,7 +58,7 @@ def cuda_device(**options: object) -> CudaDevice:
             return limit
 
         def reclaim(self) -> None:
-            pass
+            """There is no cache of a GPU's memory to give back."""
 
     return Hosted("cpu", **options)
 
