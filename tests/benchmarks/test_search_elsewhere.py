@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks import search_elsewhere, search_regions
 from benchmarks.paper_store import Store
-from benchmarks.search_loop import OURS, STRATEGIES
+from benchmarks.search_loop import OURS, STRATEGIES, sized
 from benchmarks.signals_data import signal_of
 
 
@@ -68,3 +68,10 @@ def test_a_region_is_told_from_what_is_stored(tmp_path: Path) -> None:
     assert "4 random" in told
     assert all(axis in told for axis in ("sigma_a", "first-layer bandwidth"))
     assert search_regions.summary("gyroid sine 4x21", store.rows) == ""
+
+
+def test_a_dozen_trials_are_not_all_random() -> None:
+    """TPE and GPSampler begin with ten random ones of 24, as Optuna has it, and with five of a dozen."""
+    for strategy in STRATEGIES:
+        assert (strategy.random_first, sized(strategy, 12).random_first) == (10, 5)
+        assert sized(strategy, strategy.trials) is strategy
