@@ -40,7 +40,7 @@ from benchmarks.search_ablation import VARIANTS, searched
 from benchmarks.search_defaults import defaults_row, quick_row
 from benchmarks.search_hub import DEVICES, Hub
 from benchmarks.search_landscape import CELLS, DATA, SIDE, STEPS, Landscape, hub_for
-from benchmarks.search_loop import OURS, STRATEGIES, Strategy, search, sized
+from benchmarks.search_loop import OURS, STRATEGIES, Strategy, own_seed, search, sized
 from benchmarks.search_trainings import Live, found_row, plane_space
 from vi3nr.signals import Signal
 
@@ -85,7 +85,7 @@ def measure(cell: Search, most_steps: float, hub: Hub) -> Row:
     live = Live(space, signal, hub.train)
     found = search(
         cell.strategy, cell.family, space.distributions(), start, live.start,
-        steps=STEPS, seed=cell.seed, most_steps=most_steps,
+        steps=STEPS, seed=own_seed(cell.signal, cell.family, cell.seed), most_steps=most_steps,
     )  # fmt: skip
     return found_row(found, live, STEPS)
 

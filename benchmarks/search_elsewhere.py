@@ -20,7 +20,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import zlib
 from functools import partial
 from typing import Any
 
@@ -29,7 +28,7 @@ import numpy as np
 from benchmarks.paper_store import Row, Store
 from benchmarks.search_hub import Hub
 from benchmarks.search_landscape import DATA, HIDDEN_LAYERS, TRUE_SEEDS
-from benchmarks.search_loop import OURS, STRATEGIES, Strategy, search, sized
+from benchmarks.search_loop import OURS, STRATEGIES, Strategy, own_seed, search, sized
 from benchmarks.search_trainings import Live, found_row
 from benchmarks.signals import STEPS, WIDTH
 from benchmarks.signals_data import PICTURES, at_hand, signal_of
@@ -48,11 +47,6 @@ REPORT = 5  # steps between two moments at which trainings begin and end
 def widths_of(signal: Signal) -> tuple[int, ...]:
     """Of the networks, from the coordinates to the values."""
     return Network(WIDTH, HIDDEN_LAYERS).widths(signal.coordinates.shape[1], signal.values.shape[1])
-
-
-def own_seed(name: str, family: str, seed: int) -> int:
-    """Another one for each row: random points of one seed would be lucky or unlucky in all rows together."""
-    return zlib.crc32(f"{name} {family} {seed}".encode())
 
 
 def found_by(strategy: Strategy, name: str, family: str, seed: int, most_steps: float) -> Row:
