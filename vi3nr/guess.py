@@ -123,14 +123,13 @@ class _Habit:
 
 @dataclass(frozen=True)
 class _Ridge:
-    """With one sigma_p for all layers: rho is the geometric mean of what the hidden layers and the first one would
-    have, ``sqrt(product * extent)``, within ``limits`` (1.7 to 3.9 was seen); ``scales`` are the sigma_a to try there,
-    as factors of ``sigma_a``.
+    """With one sigma_p for all layers: the rho of the ridge, and the sigma_a to try there, ``scales`` as factors of
+    ``sigma_a``. Where no rho is known it is the geometric mean of what the hidden layers and the first one would have,
+    ``sqrt(2 extent)``.
     """
 
     sigma_a: float
-    product: float
-    limits: tuple[float, float]
+    rho: float | None
     scales: tuple[float, ...]
 
 
@@ -156,13 +155,13 @@ _BUMPS = _Kind(
     sound=_Habit(0.028, 4.5, 5.8, 0.58, (0.0, 0.9), power=0.1, moves=_BUMPS_ON_SOUND),
     picture=_Habit(0.02, 2.5, 6.0, 0.5, (0.0, 0.9), power=0.2, moves=_BUMPS_ON_PICTURES),
     volume=_Habit(0.03, 2.2, 1.8, 0.6, (0.0, 0.9), power=0.4, moves=_BUMPS_IN_SPACE),
-    ridge=_Ridge(0.02, 4.25, (2.2, 3.3), (1.0, 0.5, 0.7, 1.5, 2.5)),
+    ridge=_Ridge(0.02, 3.1, (1.0, 0.5, 0.7, 1.5, 2.5)),
 )
 _WAVES = _Kind(
     sound=_Habit(0.025, 0.8, 36.0, 0.3, (0.0, 0.8), power=0.35, moves=_WAVES_ON_SOUND),
     picture=_Habit(0.02, 1.0, 7.7, 0.2, (0.0, 0.8), power=0.2, moves=_WAVES_ON_PICTURES),
     volume=_Habit(0.018, 1.0, 2.0, 0.4, (0.0, 0.8), power=0.4, moves=_WAVES_IN_SPACE),
-    ridge=_Ridge(0.02, 1.15, (2.7, 3.3), (1.0, 0.6, 0.75, 1.5, 2.5)),
+    ridge=_Ridge(0.02, 2.6, (1.0, 0.6, 0.75, 1.5, 2.5)),
 )
 _KINDS = {
     "gaussian": _BUMPS,
@@ -217,12 +216,11 @@ def one_sigma_p_points(
     """Where to look when one sigma_p has to serve every layer: along the ridge; without ``along_scale``, for a
     ``sigma_a`` that is given, across it, the theory's own sigma_p among the points.
 
-    The ridge lies between what the hidden layers and what the first one would have. For bumps and waves it was seen
-    at rho 1.7 to 3.9 on every picture, calm or busy, over a decade of ``sigma_a`` (docs/search.md).
+    The ridge lies between what the hidden layers and what the first one would have. For bumps it was seen at rho 3.0 to
+    3.5 and for waves at 2.3 to 2.8 on pictures, calm or busy, over most of a decade of ``sigma_a`` (docs/search.md).
     """
     ridge = _kind(family).ridge
-    low, high = ridge.limits
-    rho = min(max(math.sqrt(ridge.product * _extent(signal)), low), high)
+    rho = math.sqrt(2.0 * _extent(signal)) if ridge.rho is None else ridge.rho
     moves = [(scale, 1.0) for scale in ridge.scales]
     if not (along_scale and family_of(family).has_scale):
         moves = [(1.0, ratio) for ratio in (1.0, 2.0, 0.5, _stable_rho(family, parameters) / rho)]
@@ -255,7 +253,7 @@ def _kind(family: str) -> _Kind:
     low, high = cls.sigma_a_range
     if not cls.even and "omega" not in cls.aliases:
         plain = replace(_PLAIN, sigma_a=cls.customary_sigma_a[0] if cls.has_scale else 1.0)
-        return _Kind(plain, plain, plain, _Ridge(plain.sigma_a, 2.0, (0.0, math.inf), _WAVES.ridge.scales))
+        return _Kind(plain, plain, plain, _Ridge(plain.sigma_a, None, _WAVES.ridge.scales))
     kind = _BUMPS if cls.even else _WAVES
 
     def within(scale: float) -> float:
