@@ -1,0 +1,78 @@
+"""How well is known what a search came to? ``python -m benchmarks.search_again [--device cpu|cuda] [--stored] [--json]``.
+
+Every answer of ours on the plane (``benchmarks.search --part plane``) is trained once more from the same three fixed
+seeds. On another device, or with another version of a library, sums are taken in another order; in a few hundred
+steps of Adam that grows into another training. So the difference between the two says what a true score is worth, and
+their mean is known better than either. Stored config by config in ``benchmarks/data/search/again.json``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from benchmarks.paper_store import Row, Store
+from benchmarks.search import GRID, picture, searches
+from benchmarks.search_hub import DEVICES
+from benchmarks.search_landscape import DATA, STEPS, TRUE_SEEDS, Landscape, hub_for
+from benchmarks.search_trainings import Live, plane_space
+
+SEEDS = 10
+
+
+def again(name: str, family: str, found: dict[str, Row], store: Store, device: str) -> None:
+    """Train the configs ``found``, by their keys, that the store lacks."""
+    signal = picture(name)
+    hub = hub_for(signal, family, device)
+    live = Live(plane_space(family, signal), signal, hub.train)
+
+    def job(key: str) -> None:
+        scores = [round(live.start(found[key]["params"], seed).to(STEPS), 2) for seed in TRUE_SEEDS]
+        store.keep(key, {"true_db": scores})
+
+    hub.run([partial(job, key) for key in found if key not in store.rows])
+
+
+def line(name: str, family: str, found: dict[str, Row], store: Store) -> dict[str, Any]:
+    """Regret by the first trainings, by the second ones, and by the mean of both; and how far they lie apart."""
+    best = Landscape(name, family).best_true_score()
+    first = np.array([np.mean(found[key]["true_db"]) for key in found])
+    second = np.array([np.mean(store.rows[key]["true_db"]) for key in found])
+    row: dict[str, Any] = {"signal": name, "family": family}
+    for what, scores in (("first", first), ("again", second), ("both", (first + second) / 2)):
+        row |= {f"{what}_mean": round(float(np.mean(best - scores)), 3)}
+        row |= {f"{what}_worst": round(float(np.max(best - scores)), 3)}
+    return row | {"apart_rms": round(float(np.sqrt(np.mean((first - second) ** 2))), 3)}
+
+
+def main() -> None:
+    """Train what is missing and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--signals", nargs="+", choices=GRID, default=list(GRID))
+    parser.add_argument("--families", nargs="+", default=["gaussian", "sine"])
+    parser.add_argument("--device", choices=DEVICES, default="cpu")
+    parser.add_argument("--stored", action="store_true", help="train nothing")
+    parser.add_argument("--json", action="store_true")
+    chosen = parser.parse_args()
+    searched, store = Store(DATA / "searches.json"), Store(DATA / "again.json")
+    rows = []
+    for family in chosen.families:
+        for name in chosen.signals:
+            keys = [cell.key for cell in searches(["plane"], [name], [family], SEEDS) if cell.space == "plane"]
+            found = {key: searched.rows[key] for key in keys if key in searched.rows}
+            if not chosen.stored:
+                again(name, family, found, store, chosen.device)
+            rows.append(line(name, family, {key: found[key] for key in found if key in store.rows}, store))
+    if chosen.json:
+        print(json.dumps({"rows": rows}, indent=2))
+    else:
+        for row in rows:
+            print("  ".join(f"{name} {value}" for name, value in row.items()))
+
+
+if __name__ == "__main__":
+    main()
