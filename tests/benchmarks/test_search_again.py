@@ -1,0 +1,40 @@
+"""Answers trained once more: the same configs from the same seeds, each once; the regret is told from both trainings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from counted_hub import trained_seeds
+
+from benchmarks import search_again
+from benchmarks.paper_store import Store
+from benchmarks.search_landscape import TRUE_SEEDS, Landscape
+
+CONFIG = {"sigma_a": 0.03, "sigma_p": 0.08}
+
+
+def test_an_answer_is_trained_once_more_from_the_same_seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is stored is not trained a third time."""
+    _, trained = trained_seeds(monkeypatch, search_again, "sine")
+    found = {f"noise sine plane ours {seed}": {"true_db": [1.0], "params": CONFIG} for seed in range(2)}
+    store = Store(tmp_path / "again.json")
+    search_again.again("noise", "sine", found, store, "cpu")
+    assert sorted(trained) == sorted(2 * TRUE_SEEDS)
+    one, other = store.rows.values()
+    assert one == other
+    search_again.again("noise", "sine", found, Store(tmp_path / "again.json"), "cpu")
+    assert len(trained) == 2 * len(TRUE_SEEDS)
+
+
+def test_regret_by_either_training_and_by_both(tmp_path: Path) -> None:
+    """One answer was lucky first and unlucky then: the mean of both says less of luck than either."""
+    best = Landscape("kodim05", "sine").best_true_score()
+    found = {"lucky": {"true_db": [best + 1.0]}, "steady": {"true_db": [best - 0.25]}}
+    store = Store(tmp_path / "again.json")
+    store.keep("lucky", {"true_db": [best - 1.5, best - 0.5]})
+    store.keep("steady", {"true_db": [best - 0.25]})
+    line = search_again.line("kodim05", "sine", found, store)
+    assert (line["first_worst"], line["again_worst"], line["both_worst"]) == (0.25, 1.0, 0.25)
+    assert (line["first_mean"], line["again_mean"], line["both_mean"]) == (-0.375, 0.625, 0.125)
+    assert line["apart_rms"] == pytest.approx(2.0**0.5, abs=1e-3)
