@@ -1,4 +1,4 @@
-"""How well is known what a search came to? ``python -m benchmarks.search_again [--device cpu|cuda] [--stored] [--json]``.
+"""How well is known what a search came to? ``python -m benchmarks.search_again [--device cpu|cuda] [--stored]``.
 
 Every answer of ours on the plane (``benchmarks.search --part plane``) is trained once more from the same three fixed
 seeds. On another device, or with another version of a library, sums are taken in another order; in a few hundred

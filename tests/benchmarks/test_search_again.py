@@ -1,4 +1,4 @@
-"""Answers trained once more: the same configs from the same seeds, each once; the regret is told from both trainings."""
+"""Answers trained once more: the same configs from the same seeds, each once; regret from both trainings."""
 
 from __future__ import annotations
 
