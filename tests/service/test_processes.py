@@ -14,7 +14,6 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -202,15 +201,12 @@ def silent_ray() -> Iterator[socket.socket]:
 def test_the_api_answers_while_ray_is_not_there(
     tmp_path: Path, silent_ray: socket.socket, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The runner waits for a Ray that does not answer; the API serves and is ready, and once it serves nothing is
-    waited for any more. The end comes in time all the same: the runner, which hangs in Ray's start, ends itself at its
-    deadline, and what it had started of Ray ends with it."""
+    """The runner waits for a Ray that does not answer, and nobody waits for the runner: the API serves and is ready.
+    The end comes in time all the same: the runner, which hangs in Ray's start, ends itself at its deadline, and what it
+    had started of Ray ends with it."""
     address = f"127.0.0.1:{silent_ray.getsockname()[1]}"
     settings = Settings(data_dir=tmp_path, ray_address=address, drain_seconds=0.5)
-    began = datetime.now(UTC)
     with Embedded(settings) as service:
-        started, up = datetime.now(UTC), service_began(service.log_dir() / "api.log")
-        assert started - up < up - began, "both take as much longer where others compute"
         assert service.children["runner"].ended() is None
         for path in ("/healthz", "/readyz", "/v1/studies"):
             with urllib.request.urlopen(service.url + path, timeout=30) as answer:
@@ -222,12 +218,6 @@ def test_the_api_answers_while_ray_is_not_there(
     assert "was killed" not in caplog.text
     (line,) = [line for line in runner.last_words().splitlines() if "giving up" in line]
     assert json.loads(line)["level"] == "ERROR"
-
-
-def service_began(log: Path) -> datetime:
-    """When the API said so; its log is a file, so every line is JSON."""
-    lines = [json.loads(line) for line in log.read_text().splitlines()]
-    return next(datetime.fromisoformat(line["time"]) for line in lines if "startup complete" in line["message"])
 
 
 def test_the_api_ends_streams_at_once_and_other_requests_at_the_deadline(tmp_path: Path, upgraded: Path) -> None:
