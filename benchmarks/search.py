@@ -2,6 +2,7 @@
 
     python -m benchmarks.search [--part defaults plane strategies ablation] [--signals ...] [--families gaussian sine]
                                 [--seeds 10] [--trials 24] [--stored] [--quick] [--json] [--device cpu|cuda]
+                                [--store searches]
 
 Setting: photographs at 128x128 RGB (the middle square, Lanczos), width 64, 3 hidden layers, 400 full-batch Adam steps,
 Gaussian at learning rate 1e-3, sine at 5e-4.
@@ -18,8 +19,9 @@ seeds: how much less its config comes to than that of the whole search from the 
 whole searches that it is measured against.
 
 Every cell is stored under ``benchmarks/data/search/`` when it is done: a run that was stopped goes on where it was.
-``--stored`` trains nothing and shows what is there. ``--quick`` is a small study that stores nothing. Photographs come
-from ../shared/data/images where that folder is, else from scikit-image.
+``--store`` keeps plane and strategies in another file there (``searches.json``: one GPU; ``cpu.json``: the plane again
+on a CPU). ``--stored`` trains nothing and shows what is there. ``--quick`` is a small study that stores nothing.
+Photographs come from ../shared/data/images where that folder is, else from scikit-image.
 """
 
 from __future__ import annotations
@@ -225,6 +227,7 @@ def main() -> None:
     parser.add_argument("--families", nargs="+", default=["gaussian", "sine"])
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--trials", type=int, default=OURS.trials, help="of our search, for plane and strategies")
+    parser.add_argument("--store", default="searches", help="name of the file that keeps plane and strategies")
     parser.add_argument("--stored", action="store_true", help="train nothing")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--json", action="store_true")
@@ -242,7 +245,7 @@ def main() -> None:
         parts = []
         if "ablation" in chosen.part:
             parts = ablations(chosen.signals or GRID, chosen.families, chosen.seeds)
-        store, apart = Store(DATA / "searches.json"), Store(DATA / "ablation.json")
+        store, apart = Store(DATA / f"{chosen.store}.json"), Store(DATA / "ablation.json")
         if not chosen.stored:
             train(cells, store, chosen.device)
             train(parts, apart, chosen.device)
