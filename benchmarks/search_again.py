@@ -1,9 +1,10 @@
 """How well is known what a search came to? ``python -m benchmarks.search_again [--device cpu|cuda] [--stored]``.
 
 Every answer of ours on the plane (``benchmarks.search --part plane``) is trained once more from the same three fixed
-seeds. On another device, or with another version of a library, sums are taken in another order; in a few hundred
-steps of Adam that grows into another training. So the difference between the two says what a true score is worth, and
-their mean is known better than either. Stored config by config in ``benchmarks/data/search/again.json``.
+seeds. On another device, or with another version of a library, sums are taken in another order, and what is stored of a
+config has five digits; in a few hundred steps of Adam that grows into another training. So the difference between the
+two says what a true score is worth, and their mean is known better than either. Stored config by config in
+``benchmarks/data/search/again.json``.
 """
 
 from __future__ import annotations
@@ -25,16 +26,22 @@ SEEDS = 10
 
 
 def again(name: str, family: str, found: dict[str, Row], store: Store, device: str) -> None:
-    """Train the configs ``found``, by their keys, that the store lacks."""
+    """Train the configs ``found``, by their keys, that the store lacks; a search's new answer is another config."""
     signal = picture(name)
     hub = hub_for(signal, family, device)
     live = Live(plane_space(family, signal), signal, hub.train)
 
     def job(key: str) -> None:
-        scores = [round(live.start(found[key]["params"], seed).to(STEPS), 2) for seed in TRUE_SEEDS]
-        store.keep(key, {"true_db": scores})
+        params = found[key]["params"]
+        scores = [round(live.start(params, seed).to(STEPS), 2) for seed in TRUE_SEEDS]
+        store.keep(key, {"true_db": scores, "params": params})
 
-    hub.run([partial(job, key) for key in found if key not in store.rows])
+    hub.run([partial(job, key) for key in found if key not in trained_again(found, store)])
+
+
+def trained_again(found: dict[str, Row], store: Store) -> list[str]:
+    """The keys whose very config is stored."""
+    return [key for key in found if store.rows.get(key, {}).get("params") == found[key]["params"]]
 
 
 def line(name: str, family: str, found: dict[str, Row], store: Store) -> dict[str, Any]:
@@ -66,7 +73,8 @@ def main() -> None:
             found = {key: searched.rows[key] for key in keys if key in searched.rows}
             if not chosen.stored:
                 again(name, family, found, store, chosen.device)
-            rows.append(line(name, family, {key: found[key] for key in found if key in store.rows}, store))
+            if done := trained_again(found, store):
+                rows.append(line(name, family, {key: found[key] for key in done}, store))
     if chosen.json:
         print(json.dumps({"rows": rows}, indent=2))
     else:

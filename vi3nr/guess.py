@@ -216,8 +216,9 @@ def one_sigma_p_points(
     """Where to look when one sigma_p has to serve every layer: along the ridge; without ``along_scale``, for a
     ``sigma_a`` that is given, across it, the theory's own sigma_p among the points.
 
-    The ridge lies between what the hidden layers and what the first one would have. For bumps it was seen at rho 3.0 to
-    3.5 and for waves at 2.3 to 2.8 on pictures, calm or busy, over most of a decade of ``sigma_a`` (docs/search.md).
+    The ridge lies between what the hidden layers and what the first one would have. On three pictures, calm and busy,
+    the surface through all that searches had found has its top at rho 3.0 to 3.5 for the Gaussian, at 2.3 to 2.8 for
+    the sine (docs/search.md); for sound and volumes it is a guess.
     """
     ridge = _kind(family).ridge
     rho = math.sqrt(2.0 * _extent(signal)) if ridge.rho is None else ridge.rho

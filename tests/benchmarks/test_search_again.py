@@ -8,16 +8,16 @@ import pytest
 from counted_hub import trained_seeds
 
 from benchmarks import search_again
-from benchmarks.paper_store import Store
+from benchmarks.paper_store import Row, Store
 from benchmarks.search_landscape import TRUE_SEEDS, Landscape
 
 CONFIG = {"sigma_a": 0.03, "sigma_p": 0.08}
 
 
 def test_an_answer_is_trained_once_more_from_the_same_seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is stored is not trained a third time."""
+    """What is stored is not trained a third time; another answer of the same search is trained anew."""
     _, trained = trained_seeds(monkeypatch, search_again, "sine")
-    found = {f"noise sine plane ours {seed}": {"true_db": [1.0], "params": CONFIG} for seed in range(2)}
+    found: dict[str, Row] = {f"noise sine plane ours {seed}": {"true_db": [1.0], "params": CONFIG} for seed in range(2)}
     store = Store(tmp_path / "again.json")
     search_again.again("noise", "sine", found, store, "cpu")
     assert sorted(trained) == sorted(2 * TRUE_SEEDS)
@@ -25,6 +25,11 @@ def test_an_answer_is_trained_once_more_from_the_same_seeds(tmp_path: Path, monk
     assert one == other
     search_again.again("noise", "sine", found, Store(tmp_path / "again.json"), "cpu")
     assert len(trained) == 2 * len(TRUE_SEEDS)
+    found["noise sine plane ours 1"]["params"] = {"sigma_a": 0.02, "sigma_p": 0.08}
+    assert search_again.trained_again(found, store) == ["noise sine plane ours 0"]
+    search_again.again("noise", "sine", found, store, "cpu")
+    assert len(trained) == 3 * len(TRUE_SEEDS)
+    assert store.rows["noise sine plane ours 1"] != one
 
 
 def test_regret_by_either_training_and_by_both(tmp_path: Path) -> None:
