@@ -60,7 +60,8 @@ def _prior_notes(plan: StudyPlan) -> list[str]:
         if family.prior
     ]
     return told + [
-        f"The search of {family.family} first tries the best points of {family.hint}, another study on the same data."
+        f"The search of {family.family} first tries the best points of {family.hint}, another study on the same data, "
+        "as far as they lie in its ranges."
         for family in plan.families
         if family.hint
     ]
