@@ -106,6 +106,21 @@ _WAVES_IN_SPACE: tuple[_Move, ...] = (
 )
 
 
+# Off pictures neither the ridge's rho is known well, nor where along it; on pictures the rho is.
+_RIDGE_ELSEWHERE = ((1.0, 1.0), (0.5, 1.1), (2.0, 0.9), (1.25, 1.3), (0.8, 0.75))
+
+
+@dataclass(frozen=True)
+class _Ridge:
+    """Where to look when one sigma_p serves all layers; ``moves`` are factors of sigma_a and of rho. Where no rho is
+    known it is the geometric mean of what the hidden layers and the first one would have, ``sqrt(2 extent)``.
+    """
+
+    sigma_a: float
+    rho: float | None
+    moves: tuple[tuple[float, float], ...] = _RIDGE_ELSEWHERE
+
+
 @dataclass(frozen=True)
 class _Habit:
     """What is known of a family on one kind of signal: the middle of the good region, and how the bandwidth follows the
@@ -117,20 +132,9 @@ class _Habit:
     bandwidth: float
     share_first: float
     share_range: tuple[float, float]
+    ridge: _Ridge
     power: float = 1.0
     moves: tuple[_Move, ...] = _MOVES
-
-
-@dataclass(frozen=True)
-class _Ridge:
-    """With one sigma_p for all layers: the rho of the ridge, and the sigma_a to try there, ``scales`` as factors of
-    ``sigma_a``. Where no rho is known it is the geometric mean of what the hidden layers and the first one would have,
-    ``sqrt(2 extent)``.
-    """
-
-    sigma_a: float
-    rho: float | None
-    scales: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -140,7 +144,6 @@ class _Kind:
     sound: _Habit
     picture: _Habit
     volume: _Habit
-    ridge: _Ridge
 
     def habit(self, signals: Signals) -> _Habit:
         """For such signals."""
@@ -148,20 +151,20 @@ class _Kind:
         return {1: self.sound, 2: self.picture}.get(first.coordinates.shape[1], self.volume)
 
 
+_BUMPS_RIDGE = _Ridge(0.02, 3.1, ((1.0, 1.0), (0.5, 1.0), (0.7, 1.0), (1.5, 1.0), (2.5, 1.0)))
+_WAVES_RIDGE = _Ridge(0.02, 2.6, ((1.0, 1.0), (0.6, 1.0), (0.75, 1.0), (1.5, 1.0), (2.5, 1.0)))
 # On pictures the bandwidth hardly follows the spectrum: over extents from 1.6 to 7 the best answers of searches lay at
 # 5.9 to 6.8 (Gaussian) and 9.3 to 9.9 (sine). Gabor and HOSC: one search of each on one picture, tried on three others;
 # FINER: random configs on two pictures. Sound, shapes, volumes: random configs on three clips, two meshes, one volume.
 _BUMPS = _Kind(
-    sound=_Habit(0.028, 4.5, 5.8, 0.58, (0.0, 0.9), power=0.1, moves=_BUMPS_ON_SOUND),
-    picture=_Habit(0.02, 2.5, 6.0, 0.5, (0.0, 0.9), power=0.2, moves=_BUMPS_ON_PICTURES),
-    volume=_Habit(0.03, 2.2, 1.8, 0.6, (0.0, 0.9), power=0.4, moves=_BUMPS_IN_SPACE),
-    ridge=_Ridge(0.02, 3.1, (1.0, 0.5, 0.7, 1.5, 2.5)),
+    sound=_Habit(0.028, 4.5, 5.8, 0.58, (0.0, 0.9), _Ridge(0.04, 5.5), power=0.1, moves=_BUMPS_ON_SOUND),
+    picture=_Habit(0.02, 2.5, 6.0, 0.5, (0.0, 0.9), _BUMPS_RIDGE, power=0.2, moves=_BUMPS_ON_PICTURES),
+    volume=_Habit(0.03, 2.2, 1.8, 0.6, (0.0, 0.9), _Ridge(0.028, 2.0), power=0.4, moves=_BUMPS_IN_SPACE),
 )
 _WAVES = _Kind(
-    sound=_Habit(0.025, 0.8, 36.0, 0.3, (0.0, 0.8), power=0.35, moves=_WAVES_ON_SOUND),
-    picture=_Habit(0.02, 1.0, 7.7, 0.2, (0.0, 0.8), power=0.2, moves=_WAVES_ON_PICTURES),
-    volume=_Habit(0.018, 1.0, 2.0, 0.4, (0.0, 0.8), power=0.4, moves=_WAVES_IN_SPACE),
-    ridge=_Ridge(0.02, 2.6, (1.0, 0.6, 0.75, 1.5, 2.5)),
+    sound=_Habit(0.025, 0.8, 36.0, 0.3, (0.0, 0.8), _Ridge(0.03, 4.0), power=0.35, moves=_WAVES_ON_SOUND),
+    picture=_Habit(0.02, 1.0, 7.7, 0.2, (0.0, 0.8), _WAVES_RIDGE, power=0.2, moves=_WAVES_ON_PICTURES),
+    volume=_Habit(0.018, 1.0, 2.0, 0.4, (0.0, 0.8), _Ridge(0.02, 1.5), power=0.4, moves=_WAVES_IN_SPACE),
 )
 _KINDS = {
     "gaussian": _BUMPS,
@@ -172,7 +175,7 @@ _KINDS = {
     "hosc": replace(_WAVES, picture=replace(_WAVES.picture, sigma_a=0.03, rho=1.5, bandwidth=6.5, share_first=0.0)),
 }
 # tanh, sigmoid, relu: one feature each, so biases must spread them.
-_PLAIN = _Habit(1.0, 1.0, 2.0, 0.6, (0.0, 0.9))
+_PLAIN = _Habit(1.0, 1.0, 2.0, 0.6, (0.0, 0.9), _Ridge(1.0, None))
 
 
 def _extent(signals: Signals) -> float:
@@ -218,13 +221,13 @@ def one_sigma_p_points(
 
     The ridge lies between what the hidden layers and what the first one would have. On three pictures, calm and busy,
     the surface through all that searches had found has its top at rho 3.0 to 3.5 for the Gaussian, at 2.3 to 2.8 for
-    the sine (docs/search.md); for sound and volumes it is a guess.
+    the sine; on two clips, a shape and a volume it is where dense grids have theirs (docs/search.md).
     """
-    ridge = _kind(family).ridge
-    rho = math.sqrt(2.0 * _extent(signal)) if ridge.rho is None else ridge.rho
-    moves = [(scale, 1.0) for scale in ridge.scales]
+    ridge = _kind(family).habit(signal).ridge
+    rho = _ridge_rho(family, signal)
+    moves = ridge.moves
     if not (along_scale and family_of(family).has_scale):
-        moves = [(1.0, ratio) for ratio in (1.0, 2.0, 0.5, _stable_rho(family, parameters) / rho)]
+        moves = tuple((1.0, ratio) for ratio in (1.0, 2.0, 0.5, _stable_rho(family, parameters) / rho))
     points = []
     for scale, ratio in moves:
         sigma_a = ridge.sigma_a * scale
@@ -232,15 +235,25 @@ def one_sigma_p_points(
     return tuple(points)
 
 
-def default_ranges(family: str, signal: Signals, parameters: Mapping[str, float] = MappingProxyType({})) -> Ranges:
-    """Where a family's good configs lie for this signal: a decade or so around the guess on each scale."""
+def default_ranges(
+    family: str,
+    signal: Signals,
+    parameters: Mapping[str, float] = MappingProxyType({}),
+    *,
+    one_sigma_p: bool = False,
+) -> Ranges:
+    """Where a family's good configs lie for this signal: a decade or so around the guess on each scale.
+
+    ``one_sigma_p``: where one has to serve every layer, whose rho lies higher.
+    """
     habit = _kind(family).habit(signal)
+    rho = _ridge_rho(family, signal) if one_sigma_p else habit.rho
     bandwidth = habit.bandwidth * _extent(signal) ** habit.power
     stable = _stable_rho(family, parameters)
     scale = family_of(family).sigma_a_range if family_of(family).has_scale else (habit.sigma_a, habit.sigma_a)
     return Ranges(
         sigma_a=scale,
-        rho=(min(habit.rho / 4, stable / 2), max(habit.rho * 3, stable * 3)),
+        rho=(min(rho / 4, stable / 2), max(rho * 3, stable * 3)),
         bandwidth=(bandwidth / 4, bandwidth * 4),
         share_first=habit.share_range,
     )
@@ -253,17 +266,26 @@ def _kind(family: str) -> _Kind:
     cls = family_of(family)
     low, high = cls.sigma_a_range
     if not cls.even and "omega" not in cls.aliases:
-        plain = replace(_PLAIN, sigma_a=cls.customary_sigma_a[0] if cls.has_scale else 1.0)
-        return _Kind(plain, plain, plain, _Ridge(plain.sigma_a, None, _WAVES.ridge.scales))
+        sigma_a = cls.customary_sigma_a[0] if cls.has_scale else 1.0
+        plain = replace(_PLAIN, sigma_a=sigma_a, ridge=_Ridge(sigma_a, None))
+        return _Kind(plain, plain, plain)
     kind = _BUMPS if cls.even else _WAVES
 
     def within(scale: float) -> float:
         return min(max(scale, low / 0.6), high / 2.0)
 
-    sound, picture, volume = (
-        replace(habit, sigma_a=within(habit.sigma_a)) for habit in (kind.sound, kind.picture, kind.volume)
-    )
-    return _Kind(sound, picture, volume, replace(kind.ridge, sigma_a=within(kind.ridge.sigma_a)))
+    return _Kind(*(
+        replace(
+            habit, sigma_a=within(habit.sigma_a), ridge=replace(habit.ridge, sigma_a=within(habit.ridge.sigma_a))
+        )
+        for habit in (kind.sound, kind.picture, kind.volume)
+    ))  # fmt: skip
+
+
+def _ridge_rho(family: str, signal: Signals) -> float:
+    """Of one sigma_p for all layers, over sigma_a."""
+    known = _kind(family).habit(signal).ridge.rho
+    return math.sqrt(2.0 * _extent(signal)) if known is None else known
 
 
 def _stable_rho(family: str, parameters: Mapping[str, float]) -> float:

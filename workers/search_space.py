@@ -59,7 +59,8 @@ class SearchSpace:
         Raises ValueError for bounds that are not ``0 < low < high`` (shares: ``0 <= low < high < 1``).
         """
         plan = _with_scale(plan)
-        ranges = default_ranges(plan.family, signal, plan.parameters)
+        one = isinstance(plan.sigma_p_first, str)
+        ranges = default_ranges(plan.family, signal, plan.parameters, one_sigma_p=one)
         axes: dict[str, Range | float] = {SIGMA_A: _axis(plan.sigma_a, ranges.sigma_a)}
         if plan.sigma_p is None:
             axes[RATIO] = _axis(None, ranges.rho)

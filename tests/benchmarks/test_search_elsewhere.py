@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from benchmarks import search_elsewhere, search_regions
+from benchmarks import search_elsewhere, search_elsewhere_grid, search_regions
 from benchmarks.paper_store import Store
 from benchmarks.search_loop import OURS, STRATEGIES, sized
 from benchmarks.signals_data import signal_of
@@ -15,7 +16,7 @@ from benchmarks.signals_data import signal_of
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """A volume of 216 points, twenty steps, networks of width 4."""
-    for module in (search_elsewhere, search_regions):
+    for module in (search_elsewhere, search_elsewhere_grid, search_regions):
         monkeypatch.setattr(module, "signal_of", lambda name: signal_of(name, quick=True))
     monkeypatch.setattr(search_elsewhere, "STEPS", 20)
     monkeypatch.setattr(search_elsewhere, "WIDTH", 4)
@@ -68,6 +69,35 @@ def test_a_region_is_told_from_what_is_stored(tmp_path: Path) -> None:
     assert "4 random" in told
     assert all(axis in told for axis in ("sigma_a", "first-layer bandwidth"))
     assert search_regions.summary("gyroid sine 4x21", store.rows) == ""
+
+
+@pytest.mark.usefixtures("small")
+def test_the_grid_elsewhere_is_the_yardstick_by_the_same_seeds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The best mean of the best cells, less the answer's mean; a stored part is not made again."""
+    monkeypatch.setattr(search_elsewhere_grid, "CELLS", 3)
+    monkeypatch.setattr(search_elsewhere_grid, "BEST_CELLS", 2)
+    setting = search_elsewhere_grid.Setting("gyroid", "sine", 4, 20)
+    store = Store(tmp_path / "grid.json")
+    monkeypatch.setattr(search_elsewhere_grid, "OURS", sized(OURS, 6))
+    search_elsewhere_grid.measure(setting, 2, store)
+    psnr, best = np.array(store.rows[f"{setting.key} grid"]["psnr"]), store.rows[f"{setting.key} best"]
+    assert psnr.shape == (3, 3)
+    assert [psnr[tuple(cell)] for cell in best["cells"]] == sorted(psnr.flat, reverse=True)[:2]
+    row = search_elsewhere_grid.row_of(setting, 2, store)
+    answers = [np.mean(store.rows[f"{setting.key} ours {seed}"]["true_db"]) for seed in range(2)]
+    assert row["grid_db"] == pytest.approx(np.mean(best["true_db"], axis=1).max(), abs=1e-3)
+    assert row["regret_db_worst"] == pytest.approx(row["grid_db"] - min(answers), abs=2e-3)
+    assert row["seeds"] == 2
+
+    def again(*_: object) -> None:
+        raise AssertionError("it is stored")
+
+    for part in ("grid", "best_of", "searched"):
+        monkeypatch.setattr(search_elsewhere_grid, part, again)
+    search_elsewhere_grid.measure(setting, 2, Store(tmp_path / "grid.json"))
+    assert search_elsewhere_grid.row_of(search_elsewhere_grid.Setting("gyroid", "sine", 4, 40), 2, store) == {}
 
 
 def test_a_dozen_trials_are_not_all_random() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from vi3nr import guess, spectrum
 from vi3nr.activations import families
-from vi3nr.guess import default_ranges, start_points
+from vi3nr.guess import default_ranges, one_sigma_p_points, start_points
 from vi3nr.signals import Signal, image_signal
 from vi3nr.spectrum import energy_frequency, spectral_extent
 
@@ -109,6 +109,11 @@ def test_every_family_starts_inside_its_own_ranges(family, kind):
             (bandwidth, ranges.bandwidth),
             (point.share_first, ranges.share_first),
         ):
+            assert low * (1 - 1e-9) <= value <= high * (1 + 1e-9)
+    ranges = default_ranges(family, signal, one_sigma_p=True)
+    for point in one_sigma_p_points(family, signal):
+        assert point.sigma_p == point.sigma_p_first
+        for value, (low, high) in ((point.sigma_a, ranges.sigma_a), (point.sigma_p / point.sigma_a, ranges.rho)):
             assert low * (1 - 1e-9) <= value <= high * (1 + 1e-9)
 
 

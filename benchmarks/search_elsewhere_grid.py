@@ -1,0 +1,172 @@
+"""The dense grid on other signals: ``python -m benchmarks.search_elsewhere_grid``, as ``benchmarks.search`` does on
+photographs.
+
+    python -m benchmarks.search_elsewhere_grid [--signals ...] [--families gaussian sine] [--seeds 10] [--width 32]
+                                               [--steps 250] [--stored] [--json]
+
+For each signal and family the 12x12 grid over sigma_a and sigma_p, one sigma_p for all layers and zero bias, one
+training a cell; three fixed seeds for its ten best cells, the best mean of which is the yardstick; and our search on
+the same plane from ten seeds. ``regret_db``: how far below the yardstick the answer lies, by the same fixed seeds. 3
+hidden layers, full-batch Adam at the family's rate.
+
+Every part is stored in ``benchmarks/data/search/elsewhere_grid.json`` when it is done. Signals whose file
+(../shared/data) is not at hand are left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from benchmarks.paper_store import Row, Store
+from benchmarks.search_hub import Hub
+from benchmarks.search_landscape import (
+    BEST_CELLS,
+    CELLS,
+    DATA,
+    GRID_SEED,
+    HIDDEN_LAYERS,
+    SIGMA_A,
+    SIGMA_P,
+    TRUE_SEEDS,
+)
+from benchmarks.search_loop import OURS, own_seed, search
+from benchmarks.search_trainings import Live, found_row, plane_space
+from benchmarks.signals_data import CLIPS, MESHES, PICTURES, at_hand, signal_of
+from workers.plan import Network
+
+SIGNALS = (*PICTURES, *CLIPS, *MESHES, "volume", "gyroid")
+TURNS = 50  # of the trainings: moments at which one may begin or end
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A row: what is trained on what."""
+
+    signal: str
+    family: str
+    width: int
+    steps: int
+
+    @property
+    def key(self) -> str:
+        """What the names of its parts begin with."""
+        return f"{self.signal} {self.family} {self.width}x{self.steps}"
+
+    def trainer(self) -> tuple[Hub, Live]:
+        """What trains, and the plane's configs for it."""
+        signal = signal_of(self.signal)
+        widths = Network(self.width, HIDDEN_LAYERS).widths(signal.coordinates.shape[1], signal.values.shape[1])
+        hub = Hub(signal, self.family, widths, self.steps, max(1, self.steps // TURNS))
+        return hub, Live(plane_space(self.family, signal), signal, hub.train, self.width)
+
+
+def scores(setting: Setting, cells: list[tuple[int, int]], seed: int) -> list[float]:
+    """PSNR of the grid's cells (row of sigma_a, column of sigma_p) from a seed."""
+    hub, live = setting.trainer()
+
+    def job(row: int, column: int) -> float:
+        params = {"sigma_a": float(SIGMA_A[row]), "sigma_p": float(SIGMA_P[column])}
+        return round(live.start(params, seed).to(setting.steps), 2)
+
+    return hub.run([partial(job, *cell) for cell in cells])
+
+
+def grid(setting: Setting) -> Row:
+    """All cells from the grid's seed, a list for each sigma_a."""
+    cells = [(row, column) for row in range(CELLS) for column in range(CELLS)]
+    return {"psnr": np.reshape(scores(setting, cells, GRID_SEED), (CELLS, CELLS)).tolist()}
+
+
+def best_of(setting: Setting, psnr: list[list[float]]) -> Row:
+    """The best cells, best first, from the fixed seeds."""
+    order = np.argsort(-np.array(psnr), axis=None, kind="stable")[:BEST_CELLS]
+    cells = [(int(cell) // CELLS, int(cell) % CELLS) for cell in order]
+    drawn = np.transpose([scores(setting, cells, seed) for seed in TRUE_SEEDS])
+    return {"cells": cells, "true_db": drawn.tolist()}
+
+
+def searched(setting: Setting, seed: int) -> Row:
+    """Our search on the plane."""
+    hub, live = setting.trainer()
+    signal = signal_of(setting.signal)
+    space = plane_space(setting.family, signal)
+
+    def job() -> Row:
+        found = search(
+            OURS, setting.family, space.distributions(), space.start(signal), live.start,
+            steps=setting.steps, seed=own_seed(setting.signal, setting.family, seed),
+        )  # fmt: skip
+        return found_row(found, live, setting.steps)
+
+    (row,) = hub.run([job])
+    return row
+
+
+def measure(setting: Setting, seeds: int, store: Store) -> None:
+    """What is missing of a row."""
+    psnr = store.cell(f"{setting.key} grid", grid, setting)["psnr"]
+    store.cell(f"{setting.key} best", best_of, setting, psnr)
+    for seed in range(seeds):
+        store.cell(f"{setting.key} ours {seed}", searched, setting, seed)
+    print(f"# {line_of(row_of(setting, seeds, store))}", file=sys.stderr, flush=True)
+
+
+def row_of(setting: Setting, seeds: int, store: Store) -> dict[str, Any]:
+    """What came of a row, over the seeds that are there; empty without a grid or a search."""
+    found = [store.rows[key] for seed in range(seeds) if (key := f"{setting.key} ours {seed}") in store.rows]
+    if f"{setting.key} best" not in store.rows or not found:
+        return {}
+    best = store.rows[f"{setting.key} best"]
+    means = np.mean(best["true_db"], axis=1)
+    row, column = best["cells"][int(np.argmax(means))]
+    regrets = means.max() - np.mean([one["true_db"] for one in found], axis=1)
+    return {
+        "signal": setting.signal, "family": setting.family, "width": setting.width, "steps": setting.steps,
+        "grid_db": round(float(means.max()), 3), "grid_sigma_a": float(f"{SIGMA_A[row]:.4g}"),
+        "grid_sigma_p": float(f"{SIGMA_P[column]:.4g}"),
+        "regret_db_mean": round(float(regrets.mean()), 3), "regret_db_worst": round(float(regrets.max()), 3),
+        "cost_fraction": round(float(np.mean([one["steps"] for one in found])) / (CELLS**2 * setting.steps), 4),
+        "seeds": len(found),
+    }  # fmt: skip
+
+
+def line_of(row: dict[str, Any]) -> str:
+    """For people."""
+    at = f"sigma_a {row['grid_sigma_a']:.3f}, sigma_p {row['grid_sigma_p']:.3f}"
+    regret = f"regret {row['regret_db_mean']:+5.2f} dB, worst {row['regret_db_worst']:+5.2f}, {row['seeds']} seeds"
+    name = f"{row['signal']:20s} {row['family']:9s}"
+    return f"{name} grid {row['grid_db']:6.2f} dB ({at})  {regret}, cost {row['cost_fraction']:.4f}"
+
+
+def main() -> None:
+    """Run and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--signals", nargs="+", choices=SIGNALS, default=[name for name in SIGNALS if at_hand(name)])
+    parser.add_argument("--families", nargs="+", default=["gaussian", "sine"])
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--width", type=int, default=32)
+    parser.add_argument("--steps", type=int, default=250)
+    parser.add_argument("--stored", action="store_true", help="train nothing")
+    parser.add_argument("--json", action="store_true")
+    chosen = parser.parse_args()
+    store = Store(DATA / "elsewhere_grid.json")
+    rows = []
+    for family in chosen.families:
+        for name in chosen.signals:
+            setting = Setting(name, family, chosen.width, chosen.steps)
+            if not chosen.stored:
+                measure(setting, chosen.seeds, store)
+            if row := row_of(setting, chosen.seeds, store):
+                rows.append(row)
+    print(json.dumps({"rows": rows}, indent=2) if chosen.json else "\n".join(map(line_of, rows)))
+
+
+if __name__ == "__main__":
+    main()
