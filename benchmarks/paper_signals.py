@@ -33,7 +33,7 @@ SIGMA_A = 0.05
 SHRINKING = (0.1, 0.05, 0.025, 0.0125)
 GAP_ARMS = ("N(0, 1)", "PyTorch default", "closed form, zero")
 GAP_SEEDS = (0, 1)
-WIDE_RHO, WIDE_SHARE = 12.0, 0.6  # a first layer of its own, as docs/search.md found it for photographs
+WIDE_RHO, WIDE_SHARE = 12.0, 0.6  # a first layer of its own, as docs/search-constants.md has it for photographs
 BASELINES = {"N(0, 1)": "normal", "PyTorch default": "pytorch_default"}
 IMAGE_ARMS = (
     "N(0, 1)",

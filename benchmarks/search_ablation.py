@@ -26,7 +26,7 @@ from workers.search_space import SearchSpace
 
 __all__ = ["VARIANTS", "Variant", "searched"]
 
-TYPICAL_BANDWIDTH = {"gaussian": 6.0, "sine": 9.0}  # the columns of docs/search.md that serve most pictures
+TYPICAL_BANDWIDTH = {"gaussian": 6.0, "sine": 9.0}  # the columns of docs/search-constants.md that serve most pictures
 
 
 @dataclass(frozen=True)

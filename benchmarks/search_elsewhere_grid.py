@@ -38,10 +38,10 @@ from benchmarks.search_landscape import (
 )
 from benchmarks.search_loop import OURS, own_seed, search
 from benchmarks.search_trainings import Live, found_row, plane_space
-from benchmarks.signals_data import CLIPS, MESHES, PICTURES, at_hand, signal_of
+from benchmarks.signals_data import MESHES, PICTURES, at_hand, signal_of
 from workers.plan import Network
 
-SIGNALS = (*PICTURES, *CLIPS, *MESHES, "volume", "gyroid")
+SIGNALS = (*PICTURES, "bach", "bach, later", "speakers", "speakers, later", *MESHES, "volume", "gyroid")
 TURNS = 50  # of the trainings: moments at which one may begin or end
 
 
