@@ -2,8 +2,8 @@
 
 The constants were measured, not derived: on eight pictures at 96x96 and 128x128, width 64, 3 hidden layers, 300 and 400
 full-batch Adam steps, and with random configs on three clips of sound, two shapes and a volume at width 32 and 250
-steps (docs/search-constants.md). The search starts here and moves on; a guess that is off by a factor of two costs trials, not
-the answer.
+steps (docs/search-constants.md). The search starts here and moves on; a guess that is off by a factor of two costs
+trials, not the answer.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from counted_hub import trained_seeds
 
@@ -43,3 +44,18 @@ def test_regret_by_either_training_and_by_both(tmp_path: Path) -> None:
     assert (line["first_worst"], line["again_worst"], line["both_worst"]) == (0.25, 1.0, 0.25)
     assert (line["first_mean"], line["again_mean"], line["both_mean"]) == (-0.375, 0.625, 0.125)
     assert line["apart_rms"] == pytest.approx(2.0**0.5, abs=1e-3)
+
+
+def test_the_yardstick_is_the_luckiest_of_the_grids_cells(tmp_path: Path) -> None:
+    """It is chosen by its first trainings, so the second ones say what it is worth."""
+    cells = search_again.best_cells("kodim05", "sine")
+    first = max(float(np.mean(row["true_db"])) for row in cells.values())
+    assert first == pytest.approx(Landscape("kodim05", "sine").best_true_score())
+    store = Store(tmp_path / "again.json")
+    for place, (key, row) in enumerate(cells.items()):
+        lucky = np.mean(row["true_db"]) == pytest.approx(first)
+        store.keep(key, {"true_db": [first - 0.5 if lucky else first - 0.1 * (place + 1)], "params": row["params"]})
+    told = search_again.yardstick(cells, store)
+    assert told["grid_first"] == pytest.approx(first, abs=1e-3)
+    assert told["grid_again"] == pytest.approx(first - 0.5, abs=1e-3)
+    assert told["grid_again"] < told["grid_again_best"] < told["grid_first"]

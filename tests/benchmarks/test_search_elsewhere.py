@@ -72,9 +72,7 @@ def test_a_region_is_told_from_what_is_stored(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("small")
-def test_the_grid_elsewhere_is_the_yardstick_by_the_same_seeds(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_grid_elsewhere_is_the_yardstick_by_the_same_seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The best mean of the best cells, less the answer's mean; a stored part is not made again."""
     monkeypatch.setattr(search_elsewhere_grid, "CELLS", 3)
     monkeypatch.setattr(search_elsewhere_grid, "BEST_CELLS", 2)
