@@ -112,12 +112,14 @@ _RIDGE_ELSEWHERE = ((1.0, 1.0), (0.5, 1.1), (2.0, 0.9), (1.25, 1.3), (0.8, 0.75)
 
 @dataclass(frozen=True)
 class _Ridge:
-    """Where to look when one sigma_p serves all layers; ``moves`` are factors of sigma_a and of rho. Where no rho is
-    known it is the geometric mean of what the hidden layers and the first one would have, ``sqrt(2 extent)``.
+    """Where to look when one sigma_p serves all layers: at ``rho * extent**power``, see _extent; ``moves`` are factors
+    of sigma_a and of rho. Where no rho is known it is the geometric mean of what the hidden layers and the first one
+    would have, ``sqrt(2 extent)``.
     """
 
     sigma_a: float
     rho: float | None
+    power: float = 0.0
     moves: tuple[tuple[float, float], ...] = _RIDGE_ELSEWHERE
 
 
@@ -151,20 +153,20 @@ class _Kind:
         return {1: self.sound, 2: self.picture}.get(first.coordinates.shape[1], self.volume)
 
 
-_BUMPS_RIDGE = _Ridge(0.02, 3.1, ((1.0, 1.0), (0.5, 1.0), (0.7, 1.0), (1.5, 1.0), (2.5, 1.0)))
-_WAVES_RIDGE = _Ridge(0.02, 2.6, ((1.0, 1.0), (0.6, 1.0), (0.75, 1.0), (1.5, 1.0), (2.5, 1.0)))
+_BUMPS_RIDGE = _Ridge(0.02, 3.1, moves=((1.0, 1.0), (0.5, 1.0), (0.7, 1.0), (1.5, 1.0), (2.5, 1.0)))
+_WAVES_RIDGE = _Ridge(0.02, 2.6, moves=((1.0, 1.0), (0.6, 1.0), (0.75, 1.0), (1.5, 1.0), (2.5, 1.0)))
 # On pictures the bandwidth hardly follows the spectrum: over extents from 1.6 to 7 the best answers of searches lay at
 # 5.9 to 6.8 (Gaussian) and 9.3 to 9.9 (sine). Gabor and HOSC: one search of each on one picture, tried on three others;
 # FINER: random configs on two pictures. Sound, shapes, volumes: random configs on three clips, two meshes, one volume.
 _BUMPS = _Kind(
-    sound=_Habit(0.028, 4.5, 5.8, 0.58, (0.0, 0.9), _Ridge(0.04, 5.5), power=0.1, moves=_BUMPS_ON_SOUND),
+    sound=_Habit(0.028, 4.5, 5.8, 0.58, (0.0, 0.9), _Ridge(0.045, 4.0, 0.13), power=0.1, moves=_BUMPS_ON_SOUND),
     picture=_Habit(0.02, 2.5, 6.0, 0.5, (0.0, 0.9), _BUMPS_RIDGE, power=0.2, moves=_BUMPS_ON_PICTURES),
     volume=_Habit(0.03, 2.2, 1.8, 0.6, (0.0, 0.9), _Ridge(0.028, 2.0), power=0.4, moves=_BUMPS_IN_SPACE),
 )
 _WAVES = _Kind(
-    sound=_Habit(0.025, 0.8, 36.0, 0.3, (0.0, 0.8), _Ridge(0.03, 4.0), power=0.35, moves=_WAVES_ON_SOUND),
+    sound=_Habit(0.025, 0.8, 36.0, 0.3, (0.0, 0.8), _Ridge(0.035, 2.7, 0.1), power=0.35, moves=_WAVES_ON_SOUND),
     picture=_Habit(0.02, 1.0, 7.7, 0.2, (0.0, 0.8), _WAVES_RIDGE, power=0.2, moves=_WAVES_ON_PICTURES),
-    volume=_Habit(0.018, 1.0, 2.0, 0.4, (0.0, 0.8), _Ridge(0.02, 1.5), power=0.4, moves=_WAVES_IN_SPACE),
+    volume=_Habit(0.018, 1.0, 2.0, 0.4, (0.0, 0.8), _Ridge(0.02, 1.75), power=0.4, moves=_WAVES_IN_SPACE),
 )
 _KINDS = {
     "gaussian": _BUMPS,
@@ -284,8 +286,10 @@ def _kind(family: str) -> _Kind:
 
 def _ridge_rho(family: str, signal: Signals) -> float:
     """Of one sigma_p for all layers, over sigma_a."""
-    known = _kind(family).habit(signal).ridge.rho
-    return math.sqrt(2.0 * _extent(signal)) if known is None else known
+    ridge = _kind(family).habit(signal).ridge
+    if ridge.rho is None:
+        return math.sqrt(2.0 * _extent(signal))
+    return ridge.rho * _extent(signal) ** ridge.power
 
 
 def _stable_rho(family: str, parameters: Mapping[str, float]) -> float:
