@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 from small_study import small_signal
 
 from vi3nr.activations import activation
-from vi3nr.guess import Point, default_ranges, start_points
+from vi3nr.guess import Point, default_ranges, one_sigma_p_points, start_points
+from vi3nr.signals import Signal
 from vi3nr.theory import stable_sigma_p
 from workers.axes import BANDWIDTH, GROWTH, RATIO, SHARE_FIRST, SHARE_HIDDEN, SIGMA_A, SIGMA_P, SIGMA_P_FIRST
 from workers.plan import BiasChoice, FamilyPlan, Range
@@ -158,3 +160,15 @@ def test_what_is_fixed_makes_no_point_twice():
     found = [params[SHARE_FIRST] for params in searched.start(SIGNAL)]
     assert len(found) == len(set(found)) > 1
     assert space(sigma_a=0.02, sigma_p=0.05, sigma_p_first=0.2, bias_first=BiasChoice("zero")).start(SIGNAL) == [{}]
+
+
+def test_the_range_of_one_sigma_p_holds_the_ridge_of_a_sound():
+    """There its rho lies far above what hidden layers with a first layer of their own want: no start point is cut."""
+    x = np.linspace(-1.0, 1.0, 2048, dtype=np.float32)[:, None]
+    sound = Signal(x, np.sin(400.0 * x), "sound", (2048,))
+    plan = FamilyPlan("sine", sigma_p_first="same", bias_first=BiasChoice("zero"))
+    searched = SearchSpace.for_family(plan, sound)
+    wanted = sorted(point.sigma_p / point.sigma_a for point in one_sigma_p_points("sine", sound))
+    assert sorted(params[RATIO] for params in searched.start(sound)) == pytest.approx(wanted)
+    hidden_alone = SearchSpace.for_family(FamilyPlan("sine"), sound).axes[RATIO]
+    assert wanted[-1] > hidden_alone.high
