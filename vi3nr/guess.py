@@ -289,7 +289,7 @@ def _ridge_rho(family: str, signal: Signals) -> float:
     ridge = _kind(family).habit(signal).ridge
     if ridge.rho is None:
         return math.sqrt(2.0 * _extent(signal))
-    return ridge.rho * _extent(signal) ** ridge.power
+    return float(ridge.rho * _extent(signal) ** ridge.power)
 
 
 def _stable_rho(family: str, parameters: Mapping[str, float]) -> float:
