@@ -59,3 +59,20 @@ def test_the_yardstick_is_the_luckiest_of_the_grids_cells(tmp_path: Path) -> Non
     assert told["grid_first"] == pytest.approx(first, abs=1e-3)
     assert told["grid_again"] == pytest.approx(first - 0.5, abs=1e-3)
     assert told["grid_again"] < told["grid_again_best"] < told["grid_first"]
+
+
+def test_other_seeds_chose_neither_the_cell_nor_the_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The grid's best cell and every answer from the five others; the regret is by these alone."""
+    _, trained = trained_seeds(monkeypatch, search_again, "sine")
+    monkeypatch.setattr(search_again, "DATA", tmp_path)
+    found: dict[str, Row] = {"noise sine plane ours 0": {"true_db": [99.0], "params": CONFIG}}
+    other = {"sigma_a": 0.02, "sigma_p": 0.05}
+    cells: dict[str, Row] = {
+        "good": {"true_db": [30.0], "params": other}, "lucky": {"true_db": [31.0], "params": CONFIG}
+    }  # fmt: skip
+    assert search_again.other_seeds("noise", "sine", found, cells, None) == []
+    (row,) = search_again.other_seeds("noise", "sine", found, cells, "cpu")
+    assert sorted(trained) == sorted(2 * search_again.OTHER_SEEDS)
+    assert row["regret_db_mean"] == row["regret_db_worst"] == 0.0  # the same config, whatever chose it
+    assert search_again.other_seeds("noise", "sine", found, cells, None) == [row]
+    assert len(trained) == 2 * len(search_again.OTHER_SEEDS)
