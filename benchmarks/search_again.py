@@ -1,5 +1,5 @@
 """How well is known what a search came to? ``python -m benchmarks.search_again [--device cpu|cuda] [--stored]
-[--searches searches] [--other-seeds]``.
+[--other-seeds]``.
 
 Every answer of ours on the plane (``benchmarks.search --part plane``), and every one of the grid's best cells, is
 trained once more from the same three fixed seeds. On another device, or with another version of a library, sums are
@@ -9,8 +9,8 @@ either. The grid's best is the luckiest of ten: ``grid_first`` is its score, ``g
 the second time, ``grid_again_best`` the best of the ten then. Stored config by config in
 ``benchmarks/data/search/again.json``.
 
-``--other-seeds``: the grid's best cell and the answers of ``--searches`` (``cpu``: those on a CPU) from five other
-seeds instead, which chose neither; in ``other_seeds.json``.
+``--other-seeds``: the grid's best cell and the answers that were found on a CPU (``--store cpu`` of
+``benchmarks.search``) from five other seeds instead, which chose neither; in ``other_seeds.json``.
 """
 
 from __future__ import annotations
@@ -135,12 +135,11 @@ def main() -> None:
     parser.add_argument("--signals", nargs="+", choices=GRID, default=list(GRID))
     parser.add_argument("--families", nargs="+", default=["gaussian", "sine"])
     parser.add_argument("--device", choices=DEVICES, default="cpu")
-    parser.add_argument("--searches", default="searches", help="name of the file that has the answers")
     parser.add_argument("--other-seeds", action="store_true", help="five others instead of the three fixed ones")
     parser.add_argument("--stored", action="store_true", help="train nothing")
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()
-    searched = Store(DATA / f"{chosen.searches}.json")
+    searched = Store(DATA / ("cpu.json" if chosen.other_seeds else "searches.json"))
     rows = []
     for family in chosen.families:
         for name in chosen.signals:

@@ -106,8 +106,10 @@ _WAVES_IN_SPACE: tuple[_Move, ...] = (
 )
 
 
-# Off pictures neither the ridge's rho is known well, nor where along it; on pictures the rho is.
-_RIDGE_ELSEWHERE = ((1.0, 1.0), (0.5, 1.1), (2.0, 0.9), (1.25, 1.3), (0.8, 0.75))
+# Along the ridge (plain families end at a scale of 2), and around it where its rho is not known well: off pictures.
+_ALONG = ((1.0, 1.0), (0.6, 1.0), (0.75, 1.0), (1.5, 1.0), (2.5, 1.0))
+_ALONG_PLAIN = (*_ALONG[:4], (2.0, 1.0))
+_AROUND = ((1.0, 1.0), (0.5, 1.1), (2.0, 0.9), (1.25, 1.3), (0.8, 0.75))
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,7 @@ class _Ridge:
     sigma_a: float
     rho: float | None
     power: float = 0.0
-    moves: tuple[tuple[float, float], ...] = _RIDGE_ELSEWHERE
+    moves: tuple[tuple[float, float], ...] = _AROUND
 
 
 @dataclass(frozen=True)
@@ -154,7 +156,7 @@ class _Kind:
 
 
 _BUMPS_RIDGE = _Ridge(0.02, 3.1, moves=((1.0, 1.0), (0.5, 1.0), (0.7, 1.0), (1.5, 1.0), (2.5, 1.0)))
-_WAVES_RIDGE = _Ridge(0.02, 2.6, moves=((1.0, 1.0), (0.6, 1.0), (0.75, 1.0), (1.5, 1.0), (2.5, 1.0)))
+_WAVES_RIDGE = _Ridge(0.02, 2.6, moves=_ALONG)
 # On pictures the bandwidth hardly follows the spectrum: over extents from 1.6 to 7 the best answers of searches lay at
 # 5.9 to 6.8 (Gaussian) and 9.3 to 9.9 (sine). Gabor and HOSC: one search of each on one picture, tried on three others;
 # FINER: random configs on two pictures. Sound, shapes, volumes: random configs on three clips, two meshes, one volume.
@@ -177,7 +179,7 @@ _KINDS = {
     "hosc": replace(_WAVES, picture=replace(_WAVES.picture, sigma_a=0.03, rho=1.5, bandwidth=6.5, share_first=0.0)),
 }
 # tanh, sigmoid, relu: one feature each, so biases must spread them.
-_PLAIN = _Habit(1.0, 1.0, 2.0, 0.6, (0.0, 0.9), _Ridge(1.0, None))
+_PLAIN = _Habit(1.0, 1.0, 2.0, 0.6, (0.0, 0.9), _Ridge(1.0, None, moves=_ALONG_PLAIN))
 
 
 def _extent(signals: Signals) -> float:
@@ -223,7 +225,8 @@ def one_sigma_p_points(
 
     The ridge lies between what the hidden layers and what the first one would have. On three pictures, calm and busy,
     the surface through all that searches had found has its top at rho 3.0 to 3.5 for the Gaussian, at 2.3 to 2.8 for
-    the sine; on two clips, a shape and a volume it is where dense grids have theirs (docs/search.md).
+    the sine; on sound, shapes and volumes it is near where dense grids of four clips, two meshes and two volumes have
+    theirs (docs/search.md).
     """
     ridge = _kind(family).habit(signal).ridge
     rho = _ridge_rho(family, signal)
@@ -269,7 +272,7 @@ def _kind(family: str) -> _Kind:
     low, high = cls.sigma_a_range
     if not cls.even and "omega" not in cls.aliases:
         sigma_a = cls.customary_sigma_a[0] if cls.has_scale else 1.0
-        plain = replace(_PLAIN, sigma_a=sigma_a, ridge=_Ridge(sigma_a, None))
+        plain = replace(_PLAIN, sigma_a=sigma_a, ridge=replace(_PLAIN.ridge, sigma_a=sigma_a))
         return _Kind(plain, plain, plain)
     kind = _BUMPS if cls.even else _WAVES
 
