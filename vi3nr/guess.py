@@ -159,7 +159,8 @@ _BUMPS_RIDGE = _Ridge(0.02, 3.1, moves=((1.0, 1.0), (0.5, 1.0), (0.7, 1.0), (1.5
 _WAVES_RIDGE = _Ridge(0.02, 2.6, moves=_ALONG)
 # On pictures the bandwidth hardly follows the spectrum: over extents from 1.6 to 7 the best answers of searches lay at
 # 5.9 to 6.8 (Gaussian) and 9.3 to 9.9 (sine). Gabor and HOSC: one search of each on one picture, tried on three others;
-# FINER: random configs on two pictures. Sound, shapes, volumes: random configs on three clips, two meshes, one volume.
+# FINER: random configs on two pictures. Sound, shapes, volumes: random configs on three clips, two meshes, one volume;
+# their ridges from dense grids on four clips, two meshes, two volumes.
 _BUMPS = _Kind(
     sound=_Habit(0.028, 4.5, 5.8, 0.58, (0.0, 0.9), _Ridge(0.045, 4.0, 0.13), power=0.1, moves=_BUMPS_ON_SOUND),
     picture=_Habit(0.02, 2.5, 6.0, 0.5, (0.0, 0.9), _BUMPS_RIDGE, power=0.2, moves=_BUMPS_ON_PICTURES),
