@@ -26,11 +26,10 @@ import numpy as np
 from benchmarks.paper_store import Row, Store
 from benchmarks.search import GRID, picture, searches
 from benchmarks.search_hub import DEVICES
-from benchmarks.search_landscape import DATA, SIGMA_A, SIGMA_P, STEPS, TRUE_SEEDS, Landscape, hub_for
+from benchmarks.search_landscape import DATA, OTHER_SEEDS, SIGMA_A, SIGMA_P, STEPS, TRUE_SEEDS, Landscape, hub_for
 from benchmarks.search_trainings import Live, plane_space
 
 SEEDS = 10
-OTHER_SEEDS = (2001, 2002, 2003, 2004, 2005)
 
 
 def again(

@@ -33,9 +33,11 @@ from benchmarks.search_landscape import (
     DATA,
     GRID_SEED,
     HIDDEN_LAYERS,
+    OTHER_SEEDS,
     SIGMA_A,
     SIGMA_P,
     TRUE_SEEDS,
+    best_places,
 )
 from benchmarks.search_loop import OURS, own_seed, search
 from benchmarks.search_trainings import Live, found_row, plane_space
@@ -44,7 +46,6 @@ from workers.plan import Network
 
 PICTURES = ("rocket", "retina")
 SIGNALS = (*PICTURES, "bach", "bach, later", "speakers", "speakers, later", *MESHES, "volume", "gyroid")
-AGAIN_SEEDS = (2001, 2002, 2003, 2004, 2005)
 TURNS = 50  # of the trainings: moments at which one may begin or end
 
 
@@ -90,8 +91,7 @@ def grid(setting: Setting) -> Row:
 
 def best_of(setting: Setting, psnr: list[list[float]]) -> Row:
     """The best cells, best first, from the fixed seeds."""
-    order = np.argsort(-np.array(psnr), axis=None, kind="stable")[:BEST_CELLS]
-    cells = [(int(place) // CELLS, int(place) % CELLS) for place in order]
+    cells = best_places(np.array(psnr), BEST_CELLS)
     configs = [cell(*one) for one in cells]
     drawn = np.transpose([scores(setting, configs, seed) for seed in TRUE_SEEDS])
     return {"cells": cells, "true_db": drawn.tolist()}
@@ -118,7 +118,7 @@ def again(setting: Setting, configs: list[dict[str, float]], known: list[Row]) -
     """The configs from the other seeds, each once; what is known is not trained again."""
     trained = [one["params"] for one in known]
     new = [params for place, params in enumerate(configs) if params not in trained + configs[:place]]
-    drawn = np.transpose([scores(setting, new, seed) for seed in AGAIN_SEEDS]).tolist() if new else []
+    drawn = np.transpose([scores(setting, new, seed) for seed in OTHER_SEEDS]).tolist() if new else []
     return known + [{"params": params, "db": score} for params, score in zip(new, drawn, strict=True)]
 
 

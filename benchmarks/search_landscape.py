@@ -32,6 +32,7 @@ __all__ = [
     "DATA",
     "GRID_SEED",
     "HIDDEN_LAYERS",
+    "OTHER_SEEDS",
     "REPORT",
     "SIDE",
     "SIGMA_A",
@@ -40,6 +41,7 @@ __all__ = [
     "TRUE_SEEDS",
     "WIDTH",
     "Landscape",
+    "best_places",
     "curve_of",
     "hub_for",
     "plane_config",
@@ -53,6 +55,7 @@ SIGMA_A = np.geomspace(0.01, 0.5, CELLS)
 SIGMA_P = np.geomspace(0.02, 3.0, CELLS)
 GRID_SEED = 0
 TRUE_SEEDS = (1001, 1002, 1003)
+OTHER_SEEDS = (2001, 2002, 2003, 2004, 2005)  # that chose nothing
 BEST_CELLS = 10  # whose mean over the true seeds decides which is the grid's best
 
 
@@ -81,6 +84,12 @@ def curve_of(config: InitConfig, train: Callable[[Member], Progress], seed: int,
         member = replace(member, start=report.state)
         curve.append(round(report.score, 2))
     return curve
+
+
+def best_places(scores: np.ndarray, count: int = BEST_CELLS) -> list[tuple[int, int]]:
+    """Row and column of the highest scores, best first, the first of equals."""
+    order = np.argsort(-scores, axis=None, kind="stable")[:count]
+    return [(int(place) // scores.shape[1], int(place) % scores.shape[1]) for place in order]
 
 
 class Landscape:
@@ -116,8 +125,7 @@ class Landscape:
 
     def best_cells(self) -> list[tuple[int, int]]:
         """The cells with the highest scores, best first; the grid must be complete."""
-        order = np.argsort(-self.finals(), axis=None, kind="stable")[:BEST_CELLS]
-        return [(int(cell) // CELLS, int(cell) % CELLS) for cell in order]
+        return best_places(self.finals())
 
     def true_score(self, row: int, column: int) -> float:
         """Mean over the three fixed seeds. Raises KeyError where they are not stored."""

@@ -90,7 +90,7 @@ def test_the_grid_elsewhere_is_the_yardstick_by_the_same_seeds(tmp_path: Path, m
     assert row["seeds"] == 2
     once_more = store.rows[f"{setting.key} again"]["configs"]
     score = {tuple(one["params"].values()): np.mean(one["db"]) for one in once_more}
-    assert all(len(one["db"]) == len(search_elsewhere_grid.AGAIN_SEEDS) for one in once_more)
+    assert all(len(one["db"]) == len(search_elsewhere_grid.OTHER_SEEDS) for one in once_more)
     answers = [score[tuple(store.rows[f"{setting.key} ours {seed}"]["params"].values())] for seed in range(2)]
     cell = search_elsewhere_grid.cell(*search_elsewhere_grid.leader(best))
     assert row["again_db_mean"] == pytest.approx(score[tuple(cell.values())] - np.mean(answers), abs=1e-3)
