@@ -57,7 +57,7 @@ class IdleTrainer:
         state = MemberState(step, NOTHING, NOTHING, NOTHING, score, step) if finished else None
         if finished:
             del self._trainees[member.key]
-        return Progress(member.key, step, score, score, step, False, finished, 0.0, state)
+        return Progress(member.key, step, score, score, score, step, False, finished, 0.0, state)
 
 
 def _hill(config: InitConfig) -> float:

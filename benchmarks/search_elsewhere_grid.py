@@ -74,7 +74,9 @@ class Setting:
 def scores(setting: Setting, configs: list[dict[str, float]], seed: int) -> list[float]:
     """PSNR of configs on the plane from a seed."""
     hub, live = setting.trainer()
-    jobs = [partial(lambda params: round(live.start(params, seed).to(setting.steps), 2), params) for params in configs]
+    jobs = [
+        partial(lambda params: round(live.start(params, seed).end(setting.steps).psnr, 2), params) for params in configs
+    ]
     return hub.run(jobs)
 
 

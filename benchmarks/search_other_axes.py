@@ -47,7 +47,7 @@ def measure(name: str, family: str, device: str, store: Store) -> dict[str, list
     def job(key: str, plan: FamilyPlan, seed: int) -> None:
         space = SearchSpace.for_family(plan, signal)
         training = Live(space, signal, hub.train).start(space.start(signal)[0], seed)
-        store.keep(key, {"psnr": round(training.to(STEPS), 2)})
+        store.keep(key, {"psnr": round(training.end(STEPS).psnr, 2)})
 
     plans = changes(family)
     keys = {change: [f"{name} {family}, {change}, {seed}" for seed in SEEDS] for change in plans}

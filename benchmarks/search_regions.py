@@ -50,7 +50,7 @@ def measure(name: str, family: str, points: int, width: int, steps: int, store: 
     live = Live(space, signal, hub.train, width)
 
     def job(key: str, params: dict[str, float]) -> None:
-        psnr = live.start(params, TRUE_SEEDS[0]).to(steps)
+        psnr = live.start(params, TRUE_SEEDS[0]).end(steps).psnr
         rounded = {axis: float(f"{value:.4g}") for axis, value in params.items()}
         store.keep(key, {"psnr": round(psnr, 2), "params": rounded})
 

@@ -39,7 +39,7 @@ def measure(name: str, family: str, device: str, seeds: int, store: Store) -> li
     live = Live(space, signal, hub.train)
 
     def job(key: str, params: dict[str, float], seed: int) -> None:
-        row: Row = {"psnr": round(live.start(params, seed).to(STEPS), 2)}
+        row: Row = {"psnr": round(live.start(params, seed).end(STEPS).psnr, 2)}
         store.keep(key, row)
 
     hub.run([

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -32,6 +33,13 @@ __all__ = ["Live", "Replay", "found_row", "plane_space"]
 
 NOISE = 0.25  # dB between seeds of one config (DESIGN: 0.05 to 0.5)
 SHIVER = 0.08  # dB between neighbouring points of one curve
+
+
+class End(NamedTuple):
+    """What a training ends at in dB: at its very last step, as the grid's curves do, and smoothed, as the service's."""
+
+    psnr: float
+    smoothed: float
 
 
 def plane_space(family: str, signal: Signal) -> SearchSpace:
@@ -78,8 +86,9 @@ class Live:
 
 def found_row(found: Found, live: Live, steps: int) -> Row:
     """What a search came to, for a store: the config, its PSNR from the fixed seeds, and what it cost."""
+    ends = [live.start(found.params, seed).end(steps) for seed in TRUE_SEEDS]
     return {
-        "true_db": [round(live.start(found.params, seed).to(steps), 2) for seed in TRUE_SEEDS],
+        "true_db": [round(end.psnr, 2) for end in ends], "smoothed_db": [round(end.smoothed, 2) for end in ends],
         "steps": found.steps, "confirm_steps": found.confirm_steps, "trials": found.trials, "pruned": found.pruned,
         "params": {name: float(f"{value:.5g}") for name, value in found.params.items()},
     }  # fmt: skip
@@ -92,12 +101,22 @@ class _LiveTraining:
         self._train, self._member = train, member
 
     def to(self, step: int) -> float:
-        """Train on from where the last call stopped."""
+        """Train on from where the last call stopped; what the search sees there."""
+        report = self._on(step)
+        return WORST_SCORE if report is None else report.smoothed
+
+    def end(self, step: int) -> End:
+        """The same, of a training that ends there."""
+        report = self._on(step)
+        return End(WORST_SCORE, WORST_SCORE) if report is None else End(report.score, report.smoothed)
+
+    def _on(self, step: int) -> Progress | None:
+        """None where it diverges or has diverged."""
         if self._member is None:
-            return WORST_SCORE
+            return None
         report = self._train(replace(self._member, until=step))
         self._member = None if report.diverged else replace(self._member, start=report.state)
-        return WORST_SCORE if report.diverged else report.score
+        return None if report.diverged else report
 
 
 class Replay:

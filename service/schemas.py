@@ -263,8 +263,8 @@ class StudyRequest(Request):
     method: Method = Field(default="analytic", description="how moments are computed")
     objective: ObjectiveRequest = Field(
         default="fit",
-        description="fit: PSNR over all points at the end; held_out: over points that nothing trains on; "
-        "area: mean of the PSNR over the steps; steps_to_target: the fewest steps",
+        description="fit: PSNR over all points at the end, mean over the last tenth of the steps; held_out: over "
+        "points that nothing trains on; area: mean of the PSNR over the steps; steps_to_target: the fewest steps",
     )
     confirm: Confirm = Confirm()
     baselines: list[str] | None = Field(

@@ -1,6 +1,7 @@
 """What a study wants: a number to maximise, computed from a training's learning curve. Pure.
 
-A curve is ``((step, psnr), ...)``: PSNR in dB at each report, over the points that the objective scores.
+A curve is ``((step, psnr), ...)``: PSNR in dB at each report, over the points that the objective scores, as
+``Objective.reading`` takes it from the report.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from vi3nr.ensemble.interface import WORST_SCORE
+from vi3nr.ensemble.interface import SMOOTHED_SHARE, WORST_SCORE, Progress
 
 __all__ = ["OBJECTIVES", "OWN_CURVE", "Curve", "Objective"]
 
@@ -23,7 +24,8 @@ SHARE_PER_DB = 0.1  # of the training's steps: what a dB that is missing from th
 class Objective:
     """One of ``OBJECTIVES``; of two scores the higher is the better one.
 
-    ``fit``: PSNR at the end. ``held_out``: the same over ``share`` of the points, which nothing trains on.
+    ``fit``: PSNR at the end, smoothed over the last tenth of the steps: that of the last step alone shakes by as much
+    as seeds differ. ``held_out``: PSNR at the end over ``share`` of the points, which nothing trains on.
     ``area``: the mean of the PSNR over the steps. ``steps_to_target``: minus the steps until the PSNR reaches
     ``target`` dB, between two reports by the straight line; what reaches it before the first report counts from there,
     since nothing is known of step 0; where it never does, minus the curve's length and a tenth of the training for each
@@ -59,7 +61,13 @@ class Objective:
         if self.name == "steps_to_target":
             missed = f"{SHARE_PER_DB:.0%} of the training more for each dB that is missing at its end"
             return f"minus the steps until the PSNR over all points reaches {self.target:g} dB, {missed}; data range 2"
-        return "PSNR over all points in dB, data range 2"
+        return f"PSNR over all points in dB, mean over the last {SMOOTHED_SHARE:.0%} of the steps, data range 2"
+
+    def reading(self, progress: Progress) -> float:
+        """The PSNR in dB that a report adds to the curve; the worst one of a training that has diverged."""
+        if progress.diverged:
+            return WORST_SCORE
+        return progress.smoothed if self.name == "fit" else progress.score
 
     def score(self, curve: Curve, steps: int) -> float:
         """The score of a training that has come as far as the curve.

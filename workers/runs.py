@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from vi3nr.ensemble.interface import WORST_SCORE, Member, MemberState, Progress
+from vi3nr.ensemble.interface import Member, MemberState, Progress
 from workers.arms import ArmSpec
 from workers.confirm import Scores
 from workers.events import Event, Run, RunFinished
@@ -126,7 +126,7 @@ class RunPhase:
         """Take a report in; a run that ends is recorded."""
         live = self._live[progress.key]
         live.step, live.seconds = progress.step, live.seconds + progress.seconds
-        psnr = WORST_SCORE if progress.diverged else progress.score
+        psnr = self._setting.objective.reading(progress)
         step = on_line(live.signal, progress.step, self._setting.recipe.steps)
         news = not live.line or step > live.line[-1][0]  # else a trainer was lost, and it goes there again
         if news and (progress.finished or progress.step % self._segment == 0):

@@ -9,7 +9,7 @@ from typing import Any
 
 from vi3nr.activations import family_of
 from vi3nr.config import InitConfig
-from vi3nr.ensemble.interface import WORST_SCORE, Member, MemberState, Progress
+from vi3nr.ensemble.interface import Member, MemberState, Progress
 from workers.arms import bias_label
 from workers.events import Event, TrialFinished
 from workers.jobs import MAX_ATTEMPTS, Job, Setting
@@ -219,7 +219,7 @@ class TrialPhase:
         live = self._live[progress.key]
         live.step, live.seconds = progress.step, live.seconds + progress.seconds
         number = live.asked.number
-        psnr = WORST_SCORE if progress.diverged else progress.score
+        psnr = self._setting.objective.reading(progress)
         if not progress.finished and progress.step % self._segment:
             return False  # a turn cut short for a neighbour on the same device
         prune = self._search.report(number, on_line(live.signal, progress.step, self._steps), psnr)

@@ -131,7 +131,7 @@ class Turns:
 
 
 def progress(key: str, finished: bool) -> Progress:
-    return Progress(key, 1, 0.0, 0.0, 1, diverged=False, finished=finished, seconds=0.1, state=None)
+    return Progress(key, 1, 0.0, 0.0, 0.0, 1, diverged=False, finished=finished, seconds=0.1, state=None)
 
 
 def test_metrics_tell_what_happened(engine: Engine, store: Store) -> None:

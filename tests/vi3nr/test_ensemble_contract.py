@@ -45,6 +45,7 @@ def assert_same(executor: Executor, got: Progress, expected: Progress) -> None:
     assert expected.state is not None
     assert got.step == expected.step
     assert got.score == pytest.approx(expected.score, abs=executor.drift)
+    assert got.smoothed == pytest.approx(expected.smoothed, abs=max(executor.drift, 1e-9))
     for name in ("parameters", "first_moment", "second_moment"):
         np.testing.assert_allclose(getattr(got.state, name), getattr(expected.state, name), rtol=0, atol=executor.drift)
 
@@ -57,6 +58,7 @@ def test_it_trains_as_autograd_does_in_float64(executor: Executor, family: str, 
     got = train(executor, member, RECIPES[recipe], dtype=torch.float64)
     expected = train(EXECUTORS["reference"], member, RECIPES[recipe], dtype=torch.float64)
     assert got.score == pytest.approx(expected.score, abs=1e-8)
+    assert got.smoothed == pytest.approx(expected.smoothed, abs=1e-8)
     np.testing.assert_allclose(got.state.parameters, expected.state.parameters, rtol=0, atol=1e-9)
 
 
@@ -186,6 +188,7 @@ def test_divergence_is_a_value(executor: Executor) -> None:
     reports = {progress.key: progress for progress in ensemble.advance(10)}
     wild = reports["wild"]
     assert (wild.diverged, wild.finished, wild.score, wild.state) == (True, True, WORST_SCORE, None)
+    assert wild.smoothed == WORST_SCORE
     assert wild.best_score >= WORST_SCORE
     assert not reports["calm"].diverged
     assert ensemble.free_slots == 1
@@ -216,6 +219,31 @@ def test_the_best_score_remembers_when_it_was(executor: Executor) -> None:
         best = max(reports[:end], key=lambda progress: progress.score)
         assert (reports[end - 1].best_score, reports[end - 1].best_step) == (best.score, best.step)
     assert [progress.step for progress in reports] == list(range(1, 17))
+
+
+def test_a_smoothed_score_is_the_mean_over_the_last_tenth_of_the_steps(executor: Executor) -> None:
+    """As one would find it who asked for the score after every step; whatever the lengths of the segments."""
+    rate, recipe = 0.03, Recipe(steps=60)  # shaking
+    ensemble = an_ensemble(executor, recipe)
+    ensemble.admit(a_member(rate=rate, until=60))
+    scores = [ensemble.advance(1)[0].score for _ in range(60)]
+    ensemble.admit(a_member(rate=rate, until=60))
+    reports = [ensemble.advance(steps)[0] for steps in (4, 3, 13, 1, 19, 20)]
+    for report in reports:
+        latest = scores[report.step - max(round(0.1 * report.step), 1) : report.step]
+        assert report.smoothed == pytest.approx(np.mean(latest), abs=max(executor.drift, 1e-3)), report.step
+    assert abs(reports[-1].smoothed - reports[-1].score) > 0.01  # they do differ
+
+
+def test_a_smoothed_score_of_minibatches_is_that_of_their_errors(executor: Executor) -> None:
+    """Where a batch is all points but a few it differs little from that of the full batch."""
+    ensemble = an_ensemble(executor, Recipe(steps=60, batch_size=len(SIGNAL.values) - 1))
+    ensemble.admit(a_member(until=60))
+    scores = [ensemble.advance(1)[0].score for _ in range(60)]
+    ensemble.admit(a_member(until=60))
+    smoothed = ensemble.advance(60)[0].smoothed
+    assert smoothed == pytest.approx(np.mean(scores[-6:]), abs=0.05)
+    assert smoothed != scores[-1]
 
 
 def test_the_same_points_are_not_seen_twice_in_an_epoch() -> None:

@@ -171,5 +171,5 @@ class FakePool:
             if finished:
                 del members[key]
             seconds = self._pace * (step - begin)
-            reports.append(Progress(key, step, score, score, step, diverged, finished, seconds, state))
+            reports.append(Progress(key, step, score, score, score, step, diverged, finished, seconds, state))
         return reports

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vi3nr.ensemble.interface import WORST_SCORE
+from vi3nr.ensemble.interface import WORST_SCORE, Progress
 from workers.objective import Objective
 
 STEPS = 400
@@ -20,6 +22,22 @@ def test_each_objective_reads_the_curve_in_its_own_way():
     assert Objective("area").score(CURVE, STEPS) == pytest.approx((20 * 100 + 2250 + 2600 + 2750) / 400)
     assert Objective("steps_to_target", target=26.0).score(CURVE, STEPS) == pytest.approx(-250.0)
     assert Objective("steps_to_target", target=15.0).score(CURVE, STEPS) == -100.0
+
+
+def test_only_where_the_end_alone_counts_is_it_smoothed():
+    """One step's PSNR shakes; a whole curve is smooth enough, and a target is reached when it is reached."""
+    report = Progress("a", 400, 24.0, 26.0, 26.5, 350, False, True, 1.0, None)
+    read = [
+        objective.reading(report)
+        for objective in (
+            Objective(),
+            Objective("held_out", share=0.2),
+            Objective("area"),
+            Objective("steps_to_target", target=26.0),
+        )
+    ]
+    assert read == [26.0, 24.0, 24.0, 24.0]
+    assert Objective().reading(replace(report, diverged=True)) == WORST_SCORE
 
 
 def test_a_target_that_is_missed_counts_by_how_much():

@@ -102,12 +102,12 @@ class CpuEnsemble(Ensemble):
     def _advance_one(self, seat: Seat[_Trainee], steps: int) -> Progress:
         begin = time.perf_counter()
         trainee, trainer = seat.trainee, seat.trainee.trainer
-        for step in range(seat.step, seat.step + steps):
-            trainer.step(trainee, step)
+        before = [trainer.step(trainee, step) for step in range(seat.step, seat.step + steps)]
         finite = bool(torch.isfinite(trainee.parameters.flat).all())
         goes_on = seat.step + steps < seat.member.until
         mse = trainer.mean_squared_error(trainee, goes_on=goes_on) if finite else math.nan
-        return seat.report(steps, mse, finite, time.perf_counter() - begin, trainee.arrays)
+        errors = [*before, mse] if self._recipe.held_out is None else [mse]
+        return seat.report(steps, errors, finite, time.perf_counter() - begin, trainee.arrays)
 
 
 @contextmanager
@@ -129,7 +129,7 @@ class _Trainee:
         self.learning_rate = member.learning_rate
         self.kernel = kernel_for(member.config, trainer.dtype)
         self.order = BatchOrder(trainer.points, trainer.batch_size, member.seed)
-        self.ahead: Tensor | None = None  # the next step's gradient, where a report has found it
+        self.ahead: tuple[float, Tensor] | None = None  # the next step's error and gradient, where a report found them
         if member.start is None:
             drawn = draw_parameters(member.config, generator_for(member.seed))
             flat = torch.cat([part.reshape(-1) for pair in drawn for part in pair]).to(trainer.dtype)
@@ -181,10 +181,11 @@ class _TileTrainer:
         self.network = TiledNetwork(widths, largest, dtype)
         self._gradient = FlatParameters(torch.zeros(parameter_count(widths), dtype=dtype), widths)
 
-    def step(self, trainee: _Trainee, step: int) -> None:
-        """One Adam update on the mean squared error of the step's points."""
+    def step(self, trainee: _Trainee, step: int) -> float:
+        """One Adam update on the mean squared error of the step's points; that error, as it was before."""
         if trainee.ahead is not None:
-            self._gradient.flat.copy_(trainee.ahead)
+            mse, gradient = trainee.ahead
+            self._gradient.flat.copy_(gradient)
             trainee.ahead = None
         else:
             if not self._full:
@@ -192,10 +193,15 @@ class _TileTrainer:
                 torch.index_select(self._x, 1, chosen, out=self._batch_x)
                 torch.index_select(self._y, 1, chosen, out=self._batch_y)
             self._gradient.flat.zero_()
+            total = 0.0
             for x, y in self._batch_tiles:
-                self._add_gradient(trainee, x, self._error(trainee, x, y))
+                error = self._error(trainee, x, y)
+                total += float(error.square().sum())
+                self._add_gradient(trainee, x, error)
+            mse = total / (self.batch_size * self.network.widths[-1])
         rate = learning_rate_at(trainee.learning_rate, step, self._recipe)
         trainee.adam.update_(trainee.parameters.flat, self._gradient.flat, rate, step + 1)
+        return mse
 
     def mean_squared_error(self, trainee: _Trainee, *, goes_on: bool) -> float:
         """Over all points and channels that are scored, summed in float64.
@@ -214,7 +220,7 @@ class _TileTrainer:
             if ahead:
                 self._add_gradient(trainee, x, error)
         if ahead:
-            trainee.ahead = self._gradient.flat.clone()
+            trainee.ahead = total / numbers, self._gradient.flat.clone()
         return total / numbers
 
     def _error(self, trainee: _Trainee, x: Tensor, y: Tensor) -> Tensor:

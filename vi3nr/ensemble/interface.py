@@ -15,8 +15,9 @@ import numpy as np
 
 from vi3nr.config import InitConfig
 
-__all__ = ["WORST_SCORE", "Ensemble", "Member", "MemberState", "Progress", "Recipe"]
+__all__ = ["MOST_SMOOTHED", "SMOOTHED_SHARE", "WORST_SCORE", "Ensemble", "Member", "MemberState", "Progress", "Recipe"]
 
+SMOOTHED_SHARE, MOST_SMOOTHED = 0.1, 256  # of the steps so far, and so many at most, a score is smoothed over
 WORST_SCORE = -100.0  # dB; what a diverged member scores: finite, so that samplers and databases can hold it
 
 
@@ -57,11 +58,18 @@ class Member:
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a member stands after a segment. ``score`` is the PSNR over all points, in dB, unclipped."""
+    """Where a member stands after a segment. ``score`` is the PSNR over all points, in dB, unclipped.
+
+    ``smoothed`` is the mean PSNR, in dB, over the last ``SMOOTHED_SHARE`` of the steps so far, at most the last
+    ``MOST_SMOOTHED``: a single step's PSNR shakes by as much as seeds differ. Each counts with the error that the next
+    step begins with, that of a minibatch where it sees one, and the last with ``score``. Where points are held out,
+    whose error no step knows, it is ``score``. A member that goes on from a state begins anew.
+    """
 
     key: str
     step: int
     score: float
+    smoothed: float
     best_score: float
     best_step: int
     diverged: bool

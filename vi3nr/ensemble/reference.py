@@ -78,15 +78,15 @@ class ReferenceEnsemble(Ensemble):
     def _advance_one(self, seat: Seat[_Trainee], steps: int) -> Progress:
         begin = time.perf_counter()
         trainee = seat.trainee
-        for step in range(seat.step, seat.step + steps):
-            trainee.update(self._y, step, self._recipe)
+        before = [trainee.update(self._y, step, self._recipe) for step in range(seat.step, seat.step + steps)]
         finite = all(bool(torch.isfinite(parameter).all()) for parameter in trainee.network.parameters())
         mse = math.nan
         if finite:
             _, judged = self._features_for(seat.member.config.encoding)
             with torch.no_grad():
                 mse = float((trainee.network.from_features(judged) - self._judged).double().square().mean())
-        return seat.report(steps, mse, finite, time.perf_counter() - begin, trainee.arrays)
+        errors = [*before, mse] if self._recipe.held_out is None else [mse]
+        return seat.report(steps, errors, finite, time.perf_counter() - begin, trainee.arrays)
 
 
 class _Trainee:
@@ -102,8 +102,10 @@ class _Trainee:
         if member.start is not None:
             self._load(member.start)
 
-    def update(self, y: Tensor, step: int, recipe: Recipe) -> None:
-        """One step of Adam on the mean squared error; torch's Adam takes a complex number as two real ones."""
+    def update(self, y: Tensor, step: int, recipe: Recipe) -> float:
+        """One step of Adam on the mean squared error, which is told as it was before; torch's Adam takes a complex
+        number as two real ones.
+        """
         x = self.x
         if recipe.batch_size is not None and recipe.batch_size < x.shape[0]:
             chosen = torch.from_numpy(self.order.indices(step)).to(x.device)
@@ -111,8 +113,10 @@ class _Trainee:
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate_at(self.learning_rate, step, recipe)
         self.optimizer.zero_grad()
-        nn.functional.mse_loss(self.network.from_features(x), y).backward()  # type: ignore[no-untyped-call]
+        loss = nn.functional.mse_loss(self.network.from_features(x), y)
+        loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
+        return float(loss.detach())
 
     def arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Copies of parameters, first and second moment, flat."""

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Generic, TypeVar
 
 import numpy as np
 
 from vi3nr.config import InitConfig
-from vi3nr.ensemble.interface import WORST_SCORE, Member, MemberState, Progress, Recipe
+from vi3nr.ensemble.interface import MOST_SMOOTHED, SMOOTHED_SHARE, WORST_SCORE, Member, MemberState, Progress, Recipe
 from vi3nr.metrics import psnr_from_mse
 from vi3nr.signals import Signal
 
@@ -49,14 +49,22 @@ class Seat(Generic[Trainee]):
     step: int
     best_score: float
     best_step: int
+    before: list[float] = field(default_factory=list)  # PSNR in dB before each of the latest steps
 
     def ahead(self, steps: int) -> int:
         """How many of ``steps`` are left until the member's end."""
         return max(0, min(steps, self.member.until - self.step))
 
-    def report(self, steps: int, mse: float, finite: bool, seconds: float, arrays: Callable[[], Arrays]) -> Progress:
-        """Absorb a segment of ``steps`` steps that ended with this error; ``arrays`` gives parameters and moments."""
+    def report(
+        self, steps: int, errors: Sequence[float], finite: bool, seconds: float, arrays: Callable[[], Arrays]
+    ) -> Progress:
+        """Absorb a segment of ``steps`` steps; ``arrays`` gives parameters and moments.
+
+        ``errors`` are mean squared ones: before each of the segment's latest steps, over the points that the step saw
+        (none where other points are scored), and after the last, over all points.
+        """
         self.step += steps
+        mse = errors[-1]
         diverged = not (finite and math.isfinite(mse))
         score = WORST_SCORE if diverged else score_of(mse)
         if score > self.best_score or self.best_step < 0:
@@ -69,6 +77,7 @@ class Seat(Generic[Trainee]):
             key=self.member.key,
             step=self.step,
             score=score,
+            smoothed=WORST_SCORE if diverged else self._smoothed(score, errors[:-1]),
             best_score=self.best_score,
             best_step=self.best_step,
             diverged=diverged,
@@ -76,6 +85,13 @@ class Seat(Generic[Trainee]):
             seconds=seconds,
             state=state,
         )
+
+    def _smoothed(self, score: float, before: Sequence[float]) -> float:
+        """The mean of this score and of those before the latest steps, as far back as it goes."""
+        count = min(max(round(SMOOTHED_SHARE * self.step), 1), MOST_SMOOTHED)
+        self.before = [*self.before, *map(score_of, before)][-count:]
+        latest = [*self.before[1 - count :], score] if count > 1 else [score]
+        return sum(latest) / len(latest)
 
 
 class Slots(Generic[Trainee]):

@@ -161,22 +161,22 @@ class StackedEnsemble(Ensemble):
         numbers = torch.stack([seat.trainee.numbers for seat in group])
         bench.load(numbers, [seat.step for seat in group], [seat.member.learning_rate for seat in group])
         ends = [seat.ahead(steps) for seat in group]
-        found: dict[int, tuple[Tensor, float, bool]] = {}
+        found: dict[int, tuple[Tensor, list[float], bool]] = {}
         done = 0
         for end in sorted(set(ends)):
             for ahead in range(done, end):
                 bench.step(self._batches(group, ahead))
             numbers = bench.unload()
-            errors, finite = bench.errors()
-            found |= {
-                place: (numbers[place], errors[place], finite[place]) for place, own in enumerate(ends) if own == end
-            }
+            after, finite = bench.errors()
+            before = bench.errors_before(end if self._recipe.held_out is None else 0)
+            for place in (place for place, own in enumerate(ends) if own == end):
+                found[place] = numbers[place], [*before[place], after[place]], finite[place]
             done = end
         seconds = (time.perf_counter() - begin) / max(1, sum(ends))
         reports = []
         for place, seat in enumerate(group):
-            seat.trainee.numbers, error, whole = found[place]
-            reports.append(seat.report(ends[place], error, whole, seconds * ends[place], seat.trainee.arrays))
+            seat.trainee.numbers, errors, whole = found[place]
+            reports.append(seat.report(ends[place], errors, whole, seconds * ends[place], seat.trainee.arrays))
         return reports
 
     def _batches(self, group: list[Seat[_Trainee]], ahead: int) -> Tensor | None:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from vi3nr.ensemble.adam import BETA1, BETA2, EPSILON
-from vi3nr.ensemble.interface import Recipe
+from vi3nr.ensemble.interface import MOST_SMOOTHED, Recipe
 from vi3nr.ensemble.stacked_activation import StackedActivation
 from vi3nr.ensemble.stacked_device import StackDevice
 from vi3nr.ensemble.stacked_network import StackedNetwork, StackLayout
@@ -90,6 +90,7 @@ class Bench:
         self._state = torch.zeros(3, places, layout.size, dtype=dtype, device=where)
         self._parameters, self._first, self._second = self._state
         self._order, self._gradient = layout.order.to(where), row(layout.size, dtype)
+        self._before = torch.zeros(MOST_SMOOTHED, places, dtype=dtype, device=where)  # errors of the latest steps
         self._rate, self._step = row(1, torch.float64), row(1, torch.float64)  # the rate before the schedule
         self._chosen = torch.zeros(places, points.batch_size, dtype=torch.int64, device=where)
         self._layers, self._gradients = layout.layers(self._parameters), layout.layers(self._gradient)
@@ -136,18 +137,25 @@ class Bench:
         finite = torch.isfinite(self._parameters).all(1)
         return (total / y.numel()).tolist(), finite.tolist()
 
+    def errors_before(self, steps: int) -> list[list[float]]:
+        """Of each place the mean squared errors before its latest ``steps`` steps, or before as many as are kept."""
+        kept: list[list[float]] = self._before[max(MOST_SMOOTHED - steps, 0) :].T.tolist()
+        return kept
+
     def _one_step(self) -> None:
         """Gradient of the mean squared error over the step's points, chunk by chunk, and Adam's update."""
         points, places = self._points, self.places
         weight = 2.0 / (points.batch_size * points.y.shape[1])
         self._gradient.zero_()
+        squares = torch.zeros_like(self._before[0])
         for part in range(0, points.batch_size, self._chunk):
             seen = slice(part, min(part + self._chunk, points.batch_size))
             if points.full:
                 x, y = points.x[seen].expand(places, -1, -1), points.y[seen].expand(places, -1, -1)
             else:
                 x, y = points.x[self._chosen[:, seen]], points.y[self._chosen[:, seen]]  # (member, point, axis)
-            self._network.add_gradient(self._layers, self._gradients, x, y, weight)
+            squares = squares + self._network.add_gradient(self._layers, self._gradients, x, y, weight)
+        self._before.copy_(torch.cat((self._before[1:], 0.5 * weight * squares[None])))
         self._update()
 
     def _update(self) -> None:

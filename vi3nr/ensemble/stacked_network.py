@@ -98,14 +98,18 @@ class StackedNetwork:
         weight, bias = layers[-1]
         return _real(self._exact(x, weight) + bias)
 
-    def add_gradient(self, layers: Layers, gradient: Layers, x: Tensor, y: Tensor, weight: float) -> None:
-        """Add d/dparameters of ``weight / 2`` times the sum of squared errors at ``x`` against ``y``."""
+    def add_gradient(self, layers: Layers, gradient: Layers, x: Tensor, y: Tensor, weight: float) -> Tensor:
+        """Add d/dparameters of ``weight / 2`` times the sum of squared errors at ``x`` against ``y``.
+
+        Returns that sum, ``(member)``.
+        """
         inputs, sums = [x], []
         for index, (matrix, bias) in enumerate(layers[:-1]):
             sums.append(self._product(index, layers)(inputs[-1], matrix))
             inputs.append(self._forward(sums[-1], bias))
         matrix, bias = layers[-1]
-        g = (_real(self._exact(inputs[-1], matrix) + bias) - y) * weight
+        error = _real(self._exact(inputs[-1], matrix) + bias) - y
+        g = error * weight
         if matrix.is_complex():
             g = torch.complex(g, torch.zeros_like(g))
         for index in range(len(layers) - 1, -1, -1):
@@ -116,6 +120,8 @@ class StackedNetwork:
             if index > 0:
                 g = product(g, layers[index][0].mH)
                 g = self._backward(g, sums.pop(), layers[index - 1][1])
+        squares: Tensor = torch.linalg.vector_norm(error, dim=(1, 2))
+        return squares.square()
 
     def _product(self, index: int, layers: Layers) -> Product:
         return self._hidden if 0 < index < len(layers) - 1 else self._exact
