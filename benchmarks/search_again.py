@@ -27,7 +27,7 @@ from benchmarks.paper_store import Row, Store
 from benchmarks.search import GRID, picture, searches
 from benchmarks.search_hub import DEVICES
 from benchmarks.search_landscape import DATA, OTHER_SEEDS, SIGMA_A, SIGMA_P, STEPS, TRUE_SEEDS, Landscape, hub_for
-from benchmarks.search_trainings import Live, plane_space
+from benchmarks.search_trainings import Live, as_row, plane_space
 
 SEEDS = 10
 
@@ -42,8 +42,8 @@ def again(
 
     def job(key: str) -> None:
         params = found[key]["params"]
-        scores = [round(live.start(params, seed).end(STEPS).psnr, 2) for seed in seeds]
-        store.keep(key, {"true_db": scores, "params": params})
+        ends = [live.start(params, seed).end(STEPS) for seed in seeds]
+        store.keep(key, {**as_row(ends), "params": params})
 
     hub.run([partial(job, key) for key in found if key not in trained_again(found, store)])
 
@@ -83,14 +83,22 @@ def leader(cells: dict[str, Row]) -> str:
 
 
 def from_other_seeds(name: str, family: str, cell: str, found: dict[str, Row], store: Store) -> dict[str, Any]:
-    """How far the answers lie below the grid's best by seeds that chose neither."""
-    best = float(np.mean(store.rows[cell]["true_db"]))
-    regrets = best - np.array([np.mean(store.rows[key]["true_db"]) for key in found])
-    return {
-        "signal": name, "family": family, "grid_db": round(best, 3),
-        "regret_db_mean": round(float(regrets.mean()), 3), "regret_db_worst": round(float(regrets.max()), 3),
-        "seeds": len(found),
-    }  # fmt: skip
+    """How far the answers lie below the grid's best by seeds that chose neither, by the PSNR of the last step and by
+    the smoothed one; ``noise_db`` is the std between seeds of one config.
+    """
+    row: dict[str, Any] = {"signal": name, "family": family, "seeds": len(found)}
+    for what, prefix in (("true_db", ""), ("smoothed_db", "smoothed_")):
+        grid = np.array(store.rows[cell][what])
+        ours = np.array([store.rows[key][what] for key in found])  # (answer, seed)
+        regrets = grid.mean() - ours.mean(1)
+        noise = np.sqrt(np.vstack([grid, ours]).var(1, ddof=1).mean())
+        row |= {
+            f"{prefix}grid_db": round(float(grid.mean()), 3),
+            f"{prefix}regret_db_mean": round(float(regrets.mean()), 3),
+            f"{prefix}regret_db_worst": round(float(regrets.max()), 3),
+            f"{prefix}noise_db": round(float(noise), 3),
+        }
+    return row
 
 
 def yardstick(cells: dict[str, Row], store: Store) -> dict[str, float]:

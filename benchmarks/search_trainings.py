@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -29,7 +29,7 @@ from workers.axes import SIGMA_P as AXIS_P
 from workers.plan import BiasChoice, FamilyPlan, Network, Range
 from workers.search_space import SearchSpace
 
-__all__ = ["Live", "Replay", "found_row", "plane_space"]
+__all__ = ["End", "Live", "Replay", "as_row", "found_row", "plane_space"]
 
 NOISE = 0.25  # dB between seeds of one config (DESIGN: 0.05 to 0.5)
 SHIVER = 0.08  # dB between neighbouring points of one curve
@@ -86,12 +86,19 @@ class Live:
 
 def found_row(found: Found, live: Live, steps: int) -> Row:
     """What a search came to, for a store: the config, its PSNR from the fixed seeds, and what it cost."""
-    ends = [live.start(found.params, seed).end(steps) for seed in TRUE_SEEDS]
     return {
-        "true_db": [round(end.psnr, 2) for end in ends], "smoothed_db": [round(end.smoothed, 2) for end in ends],
+        **as_row([live.start(found.params, seed).end(steps) for seed in TRUE_SEEDS]),
         "steps": found.steps, "confirm_steps": found.confirm_steps, "trials": found.trials, "pruned": found.pruned,
         "params": {name: float(f"{value:.5g}") for name, value in found.params.items()},
     }  # fmt: skip
+
+
+def as_row(ends: Sequence[End]) -> Row:
+    """The ends of one config's trainings, for a store."""
+    return {
+        "true_db": [round(end.psnr, 2) for end in ends],
+        "smoothed_db": [round(end.smoothed, 2) for end in ends],
+    }
 
 
 class _LiveTraining:
