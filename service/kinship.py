@@ -13,6 +13,7 @@ from typing import Any
 
 from service.plans import DEFAULT_HORIZON
 from service.records import Study
+from vi3nr.ensemble.interface import SMOOTHED_SHARE
 from workers.plan import StudyPlan
 
 __all__ = ["MOST_KIN", "fingerprint", "kinship", "with_prior"]
@@ -70,5 +71,5 @@ def _without_bounds(value: Any) -> Any:
 
 
 def _digest(data: Mapping[str, Any]) -> str:
-    text = json.dumps({**data, "version": version("vi3nr")}, sort_keys=True)
+    text = json.dumps({**data, "version": version("vi3nr"), "smoothed": SMOOTHED_SHARE}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()

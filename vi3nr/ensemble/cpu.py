@@ -196,7 +196,8 @@ class _TileTrainer:
             total = 0.0
             for x, y in self._batch_tiles:
                 error = self._error(trainee, x, y)
-                total += float(torch.linalg.vector_norm(error)) ** 2
+                norm = float(torch.linalg.vector_norm(error))
+                total += norm * norm
                 self._add_gradient(trainee, x, error)
             mse = total / (self.batch_size * self.network.widths[-1])
         rate = learning_rate_at(trainee.learning_rate, step, self._recipe)

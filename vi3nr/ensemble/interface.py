@@ -42,6 +42,7 @@ class MemberState:
     second_moment: np.ndarray  # Adam's v, same layout
     best_score: float
     best_step: int
+    errors: tuple[float, ...] = ()  # mean squared ones before the latest steps, as many as a smoothed score needs
 
 
 @dataclass(frozen=True)
@@ -60,10 +61,10 @@ class Member:
 class Progress:
     """Where a member stands after a segment. ``score`` is the PSNR over all points, in dB, unclipped.
 
-    ``smoothed`` is the mean PSNR, in dB, over the last ``SMOOTHED_SHARE`` of the steps so far, at most the last
-    ``MOST_SMOOTHED``: a single step's PSNR shakes by as much as seeds differ. Each counts with the error that the next
-    step begins with, that of a minibatch where it sees one, and the last with ``score``. Where points are held out,
-    whose error no step knows, it is ``score``. A member that goes on from a state begins anew.
+    ``smoothed`` is the same over the last ``SMOOTHED_SHARE`` of the steps so far, at most ``MOST_SMOOTHED``: a single
+    step's PSNR shakes by as much as seeds differ. It is the mean of the PSNRs of the errors that these steps begin with
+    (the last one of the errors after it), which minibatches first average over a pass through the points. The errors
+    are those of the training's own arithmetic. Where points are held out, whose error no step knows, it is ``score``.
     """
 
     key: str

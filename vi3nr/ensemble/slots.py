@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Generic, TypeVar
 
 import numpy as np
 
 from vi3nr.config import InitConfig
+from vi3nr.ensemble.held_out import trained_points
 from vi3nr.ensemble.interface import MOST_SMOOTHED, SMOOTHED_SHARE, WORST_SCORE, Member, MemberState, Progress, Recipe
 from vi3nr.metrics import psnr_from_mse
 from vi3nr.signals import Signal
@@ -49,7 +50,8 @@ class Seat(Generic[Trainee]):
     step: int
     best_score: float
     best_step: int
-    before: list[float] = field(default_factory=list)  # PSNR in dB before each of the latest steps
+    pass_steps: int  # that see all points once
+    errors: list[float]  # mean squared ones before the latest steps
 
     def ahead(self, steps: int) -> int:
         """How many of ``steps`` are left until the member's end."""
@@ -70,14 +72,15 @@ class Seat(Generic[Trainee]):
         if score > self.best_score or self.best_step < 0:
             self.best_score, self.best_step = score, self.step
         finished = diverged or self.step >= self.member.until
+        smoothed = self._smoothed(errors)
         state = None
         if finished and not diverged:
-            state = MemberState(self.step, *arrays(), best_score=self.best_score, best_step=self.best_step)
+            state = MemberState(self.step, *arrays(), self.best_score, self.best_step, tuple(self.errors))
         return Progress(
             key=self.member.key,
             step=self.step,
             score=score,
-            smoothed=WORST_SCORE if diverged else self._smoothed(score, errors[:-1]),
+            smoothed=WORST_SCORE if diverged else smoothed,
             best_score=self.best_score,
             best_step=self.best_step,
             diverged=diverged,
@@ -86,12 +89,14 @@ class Seat(Generic[Trainee]):
             state=state,
         )
 
-    def _smoothed(self, score: float, before: Sequence[float]) -> float:
-        """The mean of this score and of those before the latest steps, as far back as it goes."""
+    def _smoothed(self, errors: Sequence[float]) -> float:
+        """The mean of the PSNRs of the latest passes through the points, as far back as it goes."""
         count = min(max(round(SMOOTHED_SHARE * self.step), 1), MOST_SMOOTHED)
-        self.before = [*self.before, *map(score_of, before)][-count:]
-        latest = [*self.before[1 - count :], score] if count > 1 else [score]
-        return sum(latest) / len(latest)
+        self.errors = [*self.errors, *errors[:-1]][-count:]
+        latest = [*self.errors, errors[-1]][-count:]
+        passes = max(len(latest) // self.pass_steps, 1)
+        means = np.reshape(latest[-passes * self.pass_steps :], (passes, -1)).mean(axis=1)
+        return sum(score_of(float(mean)) for mean in means) / passes
 
 
 class Slots(Generic[Trainee]):
@@ -106,6 +111,8 @@ class Slots(Generic[Trainee]):
         self._family = family
         self._capacity = capacity
         self._seats: dict[str, Seat[Trainee]] = {}
+        points = trained_points(len(signal.values), recipe.held_out)
+        self._pass_steps = max(points // (recipe.batch_size or points), 1)
 
     @property
     def free(self) -> int:
@@ -138,10 +145,12 @@ class Slots(Generic[Trainee]):
     def take(self, member: Member, trainee: Trainee) -> None:
         """Seat a member that has passed ``check``."""
         start = member.start
-        step, best_score, best_step = (
-            (0, WORST_SCORE, -1) if start is None else (start.step, start.best_score, start.best_step)
+        step, best_score, best_step, errors = (
+            (0, WORST_SCORE, -1, ()) if start is None else (start.step, start.best_score, start.best_step, start.errors)
         )
-        self._seats[member.key] = Seat(member, trainee, step, best_score, best_step)
+        self._seats[member.key] = Seat(
+            member, trainee, step, best_score, best_step, pass_steps=self._pass_steps, errors=list(errors)
+        )
 
     def vacate(self, keys: Iterable[str]) -> None:
         """Empty these seats; unknown keys are ignored."""

@@ -78,7 +78,8 @@ class StackedEnsemble(Ensemble):
         dtype: float32, or float64 for checks; ``MemberState`` arrays have this type.
         device: "cpu", "cuda", "cuda:1" and so on, or what stands for one.
         precision: of the factors in products between hidden layers: float32, tf32 or bfloat16. Sums, the first layer,
-            the last one and the score have that of ``dtype``, and so has all that is complex.
+            the last one and the score have that of ``dtype``, and so has all that is complex; the errors that a
+            smoothed score is made of are the steps' own.
         memory: bytes that the process may use on the device; None: what is free.
 
     Raises:

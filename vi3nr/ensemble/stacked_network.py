@@ -109,6 +109,7 @@ class StackedNetwork:
             inputs.append(self._forward(sums[-1], bias))
         matrix, bias = layers[-1]
         error = _real(self._exact(inputs[-1], matrix) + bias) - y
+        squares: Tensor = torch.linalg.vector_norm(error, dim=(1, 2)).square()
         g = error * weight
         if matrix.is_complex():
             g = torch.complex(g, torch.zeros_like(g))
@@ -120,8 +121,7 @@ class StackedNetwork:
             if index > 0:
                 g = product(g, layers[index][0].mH)
                 g = self._backward(g, sums.pop(), layers[index - 1][1])
-        squares: Tensor = torch.linalg.vector_norm(error, dim=(1, 2))
-        return squares.square()
+        return squares
 
     def _product(self, index: int, layers: Layers) -> Product:
         return self._hidden if 0 < index < len(layers) - 1 else self._exact
