@@ -15,7 +15,7 @@ __all__ = ["FIRST_REPLICATES", "Contender", "Scores", "full_arms", "leading_arm"
 
 FIRST_REPLICATES = 2
 
-Scores = Mapping[tuple[str, int], float]  # (arm's name, replicate) -> PSNR in dB at the full horizon
+Scores = Mapping[tuple[str, int], float]  # (arm's name, replicate) -> score at the full horizon
 
 
 class Contender(Protocol):

@@ -24,8 +24,8 @@ SHARE_PER_DB = 0.1  # of the training's steps: what a dB that is missing from th
 class Objective:
     """One of ``OBJECTIVES``; of two scores the higher is the better one.
 
-    ``fit``: PSNR at the end, smoothed over the last tenth of the steps: that of the last step alone shakes by as much
-    as seeds differ. ``held_out``: PSNR at the end over ``share`` of the points, which nothing trains on.
+    ``fit``: PSNR at the end, smoothed (``Progress.smoothed``): that of the last step alone shakes by as much as seeds
+    differ. ``held_out``: PSNR at the end over ``share`` of the points, which nothing trains on.
     ``area``: the mean of the PSNR over the steps. ``steps_to_target``: minus the steps until the PSNR reaches
     ``target`` dB, between two reports by the straight line; what reaches it before the first report counts from there,
     since nothing is known of step 0; where it never does, minus the curve's length and a tenth of the training for each

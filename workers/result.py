@@ -127,7 +127,7 @@ class StudyResult:
     """Families ranked by their winner's mean, best first; ``warnings`` are sentences."""
 
     objective: str  # "fit", "held_out", "area" or "steps_to_target"
-    metric: str  # what a score is: "PSNR over all points in dB, data range 2"
+    metric: str  # what a score is, in words
     unit: str  # of scores and gains: "dB" or "steps"
     steps: int
     search_steps: int

@@ -42,6 +42,7 @@ __all__ = ["SCRIPT", "report_page", "write_report"]
 
 SCRIPT = "report.js"
 _BLOCKS: WeakKeyDictionary[Learned, SearchBlock] = WeakKeyDictionary()  # plots take a tenth of a second
+SCORED = {"fit": "all points, smoothed", "held_out": "the held-out points"}  # what a learning curve is over
 FEWEST = 6  # trials of a running search that a surface is shown for
 
 
@@ -173,7 +174,7 @@ def _family(
         answer_of(family, result.unit),
         _search(learned, study, family.family),
         curve_plot([r for r in runs if r.family == family.family], family.winner.name, usual, names, result.steps,
-                   "the held-out points" if result.objective == "held_out" else "all points"),
+                   SCORED.get(result.objective, "all points")),
         arm_plot(family, result.unit),
         reconstructions(signals[0], shown, dataset.signals[0].name, dataset.meta) if 0 in signals else None,
         [(one.title, words.metrics(dataset.kind, one.exhibit.metrics)) for one in shown if one.exhibit.metrics],
