@@ -1,16 +1,16 @@
 """How well is known what a search came to? ``python -m benchmarks.search_again [--device cpu|cuda] [--stored]
 [--other-seeds]``.
 
-Every answer of ours on the plane (``benchmarks.search --part plane``), and every one of the grid's best cells, is
-trained once more from the same three fixed seeds. On another device, or with another version of a library, sums are
+Every answer that ours found on the plane on a GPU (``card.json``), and every one of the grid's best cells, is trained
+once more from the same three fixed seeds. On another device, or with another version of a library, sums are
 taken in another order, and what is stored of a config has five digits; in a few hundred steps of Adam that grows into
 another training. So the difference between the two says what a true score is worth, and their mean is known better than
 either. The grid's best is the luckiest of ten: ``grid_first`` is its score, ``grid_again`` what the same cell comes to
 the second time, ``grid_again_best`` the best of the ten then. Stored config by config in
 ``benchmarks/data/search/again.json``.
 
-``--other-seeds``: the grid's best cell and the answers that were found on a CPU (``--store cpu`` of
-``benchmarks.search``) from five other seeds instead, which chose neither; in ``other_seeds.json``.
+``--other-seeds``: the grid's best cell and the present search's answers (``benchmarks.search --part plane``) from five
+other seeds instead, which chose neither; in ``other_seeds.json``.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ def main() -> None:
     parser.add_argument("--stored", action="store_true", help="train nothing")
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()
-    searched = Store(DATA / ("cpu.json" if chosen.other_seeds else "searches.json"))
+    searched = Store(DATA / ("searches.json" if chosen.other_seeds else "card.json"))
     rows = []
     for family in chosen.families:
         for name in chosen.signals:
