@@ -196,3 +196,13 @@ def test_marks_ignore_the_order_of_words_and_what_does_not_change_the_answer() -
     assert kinship(more) == kinship(one)
     assert kinship({**one, "search": {"horizon": 0.4}}) == kinship(one)
     assert kinship({**one, "dataset_id": "b"}) != kinship(one)
+
+
+def test_scores_of_another_kind_are_no_kin(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a score is smoothed over belongs to what it means: neither an answer nor a trial is taken over."""
+    shared = {"dataset_id": "a", "network": {}, "training": {}, "objective": "fit", "method": "analytic"}
+    one = {**shared, "search": {"horizon": None, "trials": 3}}
+    before = fingerprint(one), kinship(one)
+    monkeypatch.setattr("service.kinship.SMOOTHED_SHARE", 0.2)
+    assert fingerprint(one) != before[0]
+    assert kinship(one) != before[1]

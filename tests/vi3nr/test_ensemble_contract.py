@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_ensembles import EXECUTORS, RECIPES, SIGMA_A, SIGNAL, WIDTHS, Executor, a_member, an_ensemble
 
+from vi3nr.ensemble import slots, stacked_bench
 from vi3nr.ensemble.batches import BatchOrder
 from vi3nr.ensemble.cpu import one_thread
 from vi3nr.ensemble.interface import WORST_SCORE, Member, Progress, Recipe
@@ -233,6 +234,26 @@ def test_a_smoothed_score_is_the_mean_over_the_last_tenth_of_the_steps(executor:
         latest = scores[report.step - max(round(0.1 * report.step), 1) : report.step]
         assert report.smoothed == pytest.approx(np.mean(latest), abs=max(executor.drift, 1e-3)), report.step
     assert abs(reports[-1].smoothed - reports[-1].score) > 0.01  # they do differ
+
+
+def test_a_smoothed_score_reaches_back_so_far_and_no_further(
+    executor: Executor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tenth of a long training is cut to a number of steps that fits beside a GPU's members; nor do the steps of a
+    slot's former tenant count.
+    """
+    for module in (slots, stacked_bench):
+        monkeypatch.setattr(module, "MOST_SMOOTHED", 3)
+    ensemble = an_ensemble(executor, Recipe(steps=60))
+    ensemble.admit(a_member("bad", seed=7, rate=0.3, until=60))
+    ensemble.advance(60)
+    ensemble.admit(a_member(until=60))
+    scores = [ensemble.advance(1)[0].score for _ in range(60)]
+    ensemble.admit(a_member(until=60))
+    (report,) = ensemble.advance(60)
+    assert report.smoothed == pytest.approx(np.mean(scores[-3:]), abs=max(executor.drift, 1e-3))
+    ensemble.admit(a_member(until=2))
+    assert ensemble.advance(2)[0].smoothed == pytest.approx(scores[1], abs=max(executor.drift, 1e-3))
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
