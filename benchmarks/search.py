@@ -20,8 +20,9 @@ whole searches that it is measured against.
 
 Every cell is stored under ``benchmarks/data/search/`` when it is done: a run that was stopped goes on where it was.
 ``--store`` keeps plane and strategies in another file there. In ``searches.json`` ours on the plane is the present
-search, on a CPU, and so is GPSampler on kodim23 with the Gaussian; the rest was made on one GPU while a score was the
-last step's, and what these came to there is in ``card.json``. ``--stored`` trains nothing and shows what is there.
+search, on a CPU, and so are GPSampler on kodim23 with the Gaussian and random search in the full space (but its first
+seed); the rest was made on one GPU while a score was the last step's, and what these came to there is in ``card.json``.
+``--stored`` trains nothing and shows what is there.
 ``--quick`` is a small study that stores nothing.
 Photographs come from ../shared/data/images where that folder is, else from scikit-image.
 """
