@@ -12,7 +12,7 @@ import torch
 from vi3nr.activations import activation
 from vi3nr.baselines import baseline_config
 from vi3nr.ensemble.cpu import CpuEnsemble
-from vi3nr.ensemble.interface import Ensemble, Member, Recipe
+from vi3nr.ensemble.interface import Ensemble, Member, Progress, Recipe
 from vi3nr.ensemble.reference import ReferenceEnsemble
 from vi3nr.ensemble.stacked import StackedEnsemble
 from vi3nr.signals import Signal
@@ -65,3 +65,10 @@ def an_ensemble(
 ) -> Ensemble:
     options = {"widths": WIDTHS, "family": "gaussian"} | options
     return executor.make(signal, recipe=recipe, capacity=capacity, **options)
+
+
+def train(executor: Executor, member: Member, recipe: Recipe = RECIPES["minibatch"], **options) -> Progress:
+    ensemble = an_ensemble(executor, recipe, family=member.config.family, **options)
+    ensemble.admit(member)
+    (progress,) = ensemble.advance(member.until)
+    return progress
