@@ -85,3 +85,11 @@ def test_a_smoothed_score_of_minibatches_has_no_bias(executor: Executor, batch_s
     smoothed = ensemble.advance(steps)[0].smoothed
     assert smoothed == pytest.approx(np.mean(scores[-4:]), abs=1.5 if batch_size == 1 else 0.6)
     assert smoothed != scores[-1]
+
+
+def test_what_no_step_knows_is_not_smoothed(executor: Executor) -> None:
+    """Where points are held out the score is that of the last step over these points."""
+    ensemble = an_ensemble(executor, Recipe(steps=60, held_out=0.3))
+    ensemble.admit(a_member(rate=0.03, until=60))
+    for report in (ensemble.advance(30)[0], ensemble.advance(30)[0]):
+        assert report.smoothed == report.score

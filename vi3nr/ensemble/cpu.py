@@ -106,8 +106,7 @@ class CpuEnsemble(Ensemble):
         finite = bool(torch.isfinite(trainee.parameters.flat).all())
         goes_on = seat.step + steps < seat.member.until
         mse = trainer.mean_squared_error(trainee, goes_on=goes_on) if finite else math.nan
-        errors = [*before, mse] if self._recipe.held_out is None else [mse]
-        return seat.report(steps, errors, finite, time.perf_counter() - begin, trainee.arrays)
+        return seat.report(steps, [*before, mse], finite, time.perf_counter() - begin, trainee.arrays)
 
 
 @contextmanager

@@ -85,8 +85,7 @@ class ReferenceEnsemble(Ensemble):
             _, judged = self._features_for(seat.member.config.encoding)
             with torch.no_grad():
                 mse = float((trainee.network.from_features(judged) - self._judged).double().square().mean())
-        errors = [*before, mse] if self._recipe.held_out is None else [mse]
-        return seat.report(steps, errors, finite, time.perf_counter() - begin, trainee.arrays)
+        return seat.report(steps, [*before, mse], finite, time.perf_counter() - begin, trainee.arrays)
 
 
 class _Trainee:

@@ -11,7 +11,6 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from vi3nr.config import InitConfig
-from vi3nr.ensemble.held_out import trained_points
 from vi3nr.ensemble.interface import MOST_SMOOTHED, SMOOTHED_SHARE, WORST_SCORE, Member, MemberState, Progress, Recipe
 from vi3nr.metrics import psnr_from_mse
 from vi3nr.signals import Signal
@@ -50,7 +49,7 @@ class Seat(Generic[Trainee]):
     step: int
     best_score: float
     best_step: int
-    pass_steps: int  # that see all points once
+    pass_steps: int | None  # that see all points once; None where other points are scored than steps see
     errors: list[float]  # mean squared ones before the latest steps
 
     def ahead(self, steps: int) -> int:
@@ -62,8 +61,8 @@ class Seat(Generic[Trainee]):
     ) -> Progress:
         """Absorb a segment of ``steps`` steps; ``arrays`` gives parameters and moments.
 
-        ``errors`` are mean squared ones: before each of the segment's latest steps, over the points that the step saw
-        (none where other points are scored), and after the last, over all points.
+        ``errors`` are mean squared ones: before each of the segment's latest steps, over the points that the step
+        saw, and after the last, over all points that are scored.
         """
         self.step += steps
         mse = errors[-1]
@@ -91,6 +90,8 @@ class Seat(Generic[Trainee]):
 
     def _smoothed(self, errors: Sequence[float]) -> float:
         """The mean of the PSNRs of the latest passes through the points, as far back as it goes."""
+        if self.pass_steps is None:
+            return score_of(errors[-1])
         count = min(max(round(SMOOTHED_SHARE * self.step), 1), MOST_SMOOTHED)
         self.errors = [*self.errors, *errors[:-1]][-count:]
         latest = [*self.errors, errors[-1]][-count:]
@@ -111,8 +112,8 @@ class Slots(Generic[Trainee]):
         self._family = family
         self._capacity = capacity
         self._seats: dict[str, Seat[Trainee]] = {}
-        points = trained_points(len(signal.values), recipe.held_out)
-        self._pass_steps = max(points // (recipe.batch_size or points), 1)
+        points = len(signal.values)
+        self._pass_steps = None if recipe.held_out else max(points // (recipe.batch_size or points), 1)
 
     @property
     def free(self) -> int:

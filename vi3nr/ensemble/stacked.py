@@ -169,7 +169,7 @@ class StackedEnsemble(Ensemble):
                 bench.step(self._batches(group, ahead))
             numbers = bench.unload()
             after, finite = bench.errors()
-            before = bench.errors_before(end if self._recipe.held_out is None else 0)
+            before = bench.errors_before(end)
             for place in (place for place, own in enumerate(ends) if own == end):
                 found[place] = numbers[place], [*before[place], after[place]], finite[place]
             done = end
